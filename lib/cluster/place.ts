@@ -1,0 +1,38 @@
+/**
+ * Where on the range's network a process stands. The range tells a simulated component by environment; a component
+ * started by hand has no place and lives on 127.0.0.1.
+ *
+ * - MTLS_RANGE_HOST: the host's name
+ * - MTLS_RANGE_FACE: the address it dials out from, and that others dial
+ * - MTLS_RANGE_BACK: the address its listeners really bind; only the wire dials it
+ * - MTLS_RANGE_LOOP: this host's own 127.0.0.1
+ */
+export interface Place {
+  host: string
+  face?: string
+  back?: string
+  loop?: string
+}
+
+export function placeFromEnvironment(env: NodeJS.ProcessEnv = process.env): Place {
+  const place: Place = { host: env['MTLS_RANGE_HOST'] ?? '' }
+  if (env['MTLS_RANGE_FACE']) place.face = env['MTLS_RANGE_FACE']
+  if (env['MTLS_RANGE_BACK']) place.back = env['MTLS_RANGE_BACK']
+  if (env['MTLS_RANGE_LOOP']) place.loop = env['MTLS_RANGE_LOOP']
+  return place
+}
+
+const WILDCARDS = new Set(['', '0.0.0.0', '::', '[::]', '*'])
+
+/** The addresses to bind for a listen flag: a wildcard means this host's back and loop, or 127.0.0.1 without a place. */
+export function listenAddresses(place: Place, address: string): string[] {
+  if (!WILDCARDS.has(address)) return [address]
+  const own = [place.back, place.loop].filter((each) => each !== undefined)
+  return own.length > 0 ? own : ['127.0.0.1']
+}
+
+/** The address to dial out from: the host's face, except to the host's own loop. */
+export function dialFrom(place: Place, target: string): string | undefined {
+  if (place.loop !== undefined && target === place.loop) return place.loop
+  return place.face
+}
