@@ -45,6 +45,9 @@ export interface WitnessLine {
 export type WitnessFacts = Omit<WitnessLine, 'time' | 'sequence' | 'host' | 'component'>
 
 const descriptor = Number(process.env['MTLS_RANGE_WITNESS_FD'] ?? Number.NaN)
+/** Whether anybody listens: outside a range a component has nobody to tell. */
+export const isWitnessed = Number.isInteger(descriptor)
+
 const host = process.env['MTLS_RANGE_HOST'] ?? ''
 let component = ''
 let sequence = 0
@@ -56,7 +59,7 @@ export function witnessAs(name: string): void {
 
 /** Writes one witness line, whole and at once: a process that is killed next has still said it. */
 export function witness(facts: WitnessFacts): void {
-  if (!Number.isInteger(descriptor)) return
+  if (!isWitnessed) return
   const line: WitnessLine = { time: new Date().toISOString(), sequence: ++sequence, host, component, ...facts }
   try {
     writeSync(descriptor, `${JSON.stringify(line)}\n`)

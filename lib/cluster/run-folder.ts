@@ -1,0 +1,46 @@
+/**
+ * Everything a run writes lies in one folder, and the folder ends with the run: a janitor process holds the other end
+ * of a pipe and removes it when the range is gone, however it went.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync, chmodSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { nodeCommand } from './node-command.ts'
+
+export interface RunFolder {
+  path: string
+  /** Tells the janitor of a process that must not outlive the range. */
+  watch(pid: number): void
+  /** Removes the folder and everything in it. */
+  remove(): Promise<void>
+}
+
+export function makeRunFolder(): RunFolder {
+  const path = mkdtempSync(join(tmpdir(), 'mtls-range-'))
+  // Search for all, list for nobody: an unprivileged user of a simulated machine must reach what modes allow it to.
+  chmodSync(path, 0o711)
+  const janitor = startJanitor(path)
+  return {
+    path,
+    watch: (pid) => void janitor.stdin?.write(`${pid}\n`),
+    async remove() {
+      const gone = new Promise<void>((resolve) => janitor.once('exit', () => resolve()))
+      if (janitor.exitCode !== null || janitor.signalCode !== null) rmSync(path, { recursive: true, force: true })
+      else janitor.stdin?.end()
+      if (janitor.exitCode === null && janitor.signalCode === null) await gone
+      rmSync(path, { recursive: true, force: true })
+    },
+  }
+}
+
+function startJanitor(folder: string): ChildProcess {
+  const [command, ...args] = nodeCommand([fileURLToPath(new URL('./janitor.js', import.meta.url)), folder])
+  // A group of its own: Ctrl-C in a terminal reaches the whole foreground group, and the janitor must outlive it.
+  const janitor = spawn(command!, args, { stdio: ['pipe', 'ignore', 'ignore'], env: {}, detached: true })
+  janitor.stdin?.on('error', () => {})
+  janitor.unref()
+  ;(janitor.stdin as unknown as { unref(): void } | null)?.unref()
+  return janitor
+}
