@@ -1,0 +1,78 @@
+/** Builds the verbs of one attempt from where the attacker stands and what it holds. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { credentialIn } from './credential.ts'
+import type { AttackerCall, AttemptOrder, FromAttacker } from './range-channel.ts'
+import { requestOnce, type Caller } from './request.ts'
+import type { Observation, World } from './world.ts'
+
+export interface AnswerWaiter {
+  resolve: () => void
+  reject: (error: Error) => void
+}
+
+export interface Surroundings {
+  observed: Observation[]
+  waiting: Map<number, AnswerWaiter>
+  send: (message: FromAttacker) => void
+}
+
+let calls = 0
+
+export function createWorld(folder: string, order: AttemptOrder, around: Surroundings): World {
+  const observe = (observation: Observation): void => void around.observed.push(observation)
+  const ask = (call: Record<string, unknown> & { call: AttackerCall['call'] }): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const id = ++calls
+      around.waiting.set(id, { resolve, reject })
+      around.send({ kind: 'call', id, ...call } as AttackerCall)
+    })
+  const callerAs = async (as: string | undefined): Promise<Caller> => ({
+    localAddress: order.network.own.face,
+    observe,
+    ...(await credentialIn(folder, as)),
+  })
+
+  return {
+    network: order.network,
+    goal: order.goal,
+    mark: order.mark,
+    target: order.target,
+    observe,
+    api: async (request) => requestOnce(order.network.apiserver, request, await callerAs(request.as)),
+    request: async (baseUrl, request) => requestOnce(baseUrl, request, await callerAs(request.as)),
+    exec: async (baseUrl, request) =>
+      (await import('./exec.ts')).execOnce(baseUrl, request, await callerAs(request.as)),
+    etcd: async (baseUrl, as) => (await import('./etcd.ts')).etcdThief(baseUrl, await callerAs(as)),
+    intercept: async (options) => {
+      const { intercept } = await import('./intercept.ts')
+      const intercepted = await intercept(options, {
+        folder,
+        listenAddress: order.network.own.back,
+        caller: await callerAs(options.as),
+        observe,
+      })
+      await ask({ call: 'divert', address: intercepted.address, port: intercepted.port })
+      return intercepted
+    },
+    meanwhile: () => ask({ call: 'meanwhile' }),
+    capture: async () => {
+      await ask({ call: 'capture' })
+      const { plaintextOf } = await import('../wire/plaintext.ts')
+      return plaintextOf(join(folder, 'capture.pcapng'))
+    },
+    held: (name) => readFile(join(folder, name)),
+    heldPath: (name) => join(folder, name),
+    readAsUser: async (path) => {
+      try {
+        return await readFile(join(order.machine?.root ?? '', path))
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+        // Node's own fence is not the machine's: only the system's word is evidence of a file mode.
+        if (code === 'EACCES' || code === 'EPERM') observe({ layer: 'os', code, text: path })
+        else observe({ code, text: path })
+        return undefined
+      }
+    },
+  }
+}

@@ -1,0 +1,60 @@
+/** etcd's own protocol in the hands of somebody who verifies nobody. */
+import { etcdClient, type EtcdClient } from '../etcd/client.ts'
+import { refusalOf } from '../tls/refusal.ts'
+import type { Caller } from './request.ts'
+import { sealedBy } from './sealed-value.ts'
+import type { Loot, Observation } from './world.ts'
+
+export interface EtcdThief {
+  /** Every value below a key prefix. */
+  range(prefix: string): Promise<Loot>
+  put(key: string, value: string): Promise<void>
+  close(): Promise<void>
+}
+
+export async function etcdThief(baseUrl: string, caller: Caller): Promise<EtcdThief> {
+  const client = etcdClient({
+    endpoints: [baseUrl],
+    localAddress: caller.localAddress,
+    insecureSkipVerify: true,
+    ...(caller.keyPair ? { keyPair: caller.keyPair } : {}),
+    timeoutMs: 3000,
+  })
+  const attempt = async <T>(act: (client: EtcdClient) => Promise<T>): Promise<T | undefined> => {
+    try {
+      const done = await act(client)
+      caller.observe({ remote: new URL(baseUrl).host, text: 'answered' })
+      return done
+    } catch (error) {
+      caller.observe(refused(error, new URL(baseUrl).host))
+      return undefined
+    }
+  }
+  return {
+    async range(prefix) {
+      const reply = await attempt((etcd) => etcd.range({ key: prefix, prefix: true }))
+      const loot: Uint8Array[] = []
+      for (const { key, value } of reply?.kvs ?? []) {
+        loot.push(value)
+        const sealed = sealedBy(Buffer.from(key).toString('utf8'), value)
+        if (sealed) caller.observe(sealed)
+      }
+      return loot
+    },
+    async put(key, value) {
+      await attempt((etcd) => etcd.put({ key, value }))
+    },
+    close: () => client.close(),
+  }
+}
+
+function refused(error: unknown, remote: string): Observation {
+  const refusal = refusalOf(error, { subject: remote })
+  return {
+    remote,
+    code: refusal.code,
+    text: refusal.message,
+    ...(refusal.layer ? { layer: refusal.layer } : {}),
+    ...(refusal.details.alert === undefined ? {} : { alert: refusal.details.alert }),
+  }
+}

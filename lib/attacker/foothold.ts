@@ -1,0 +1,50 @@
+/** What an attacker holds and where it stands. It can read nothing else. */
+
+/** A link: who dials whom, by host name, and the port dialled where several links share the two. */
+export interface LinkName {
+  from: string
+  to: string
+  port?: number
+}
+
+export type Standing =
+  /** A host of its own on the same network. */
+  | { on: 'net' }
+  /** Root on that host: dials from the host's face. */
+  | { on: 'host'; host: string }
+  /** Listens on one link, sees what passes, changes nothing. */
+  | { on: 'tap'; link: LinkName }
+  /** The network sends this link to the attacker instead. */
+  | { on: 'path'; link: LinkName }
+  /** An unprivileged user of that host: sees its files as far as their modes allow. */
+  | { on: 'machine'; host: string; uid: number }
+
+/** A file in the foothold's folder. */
+export type Holding =
+  /** Copied from a host's disk, byte for byte. */
+  | { stolen: string; host: string }
+  /** A folder copied from a host's disk, regular files only. */
+  | { stolenFolder: string; host: string }
+  /** The TLS session keys of every process on a host, as an SSLKEYLOGFILE of them would hold. */
+  | { sessionKeysOf: string }
+  /** A certificate and key (`<name>.crt`, `<name>.key`) that somebody signed for the attacker. */
+  | { minted: MintedCertificate }
+
+export interface MintedCertificate {
+  /** A CA of the cluster whose signature the attacker obtained, `self`, or a CA of the attacker's own with the same name. */
+  signedBy: 'self' | 'ca' | 'etcd-ca' | 'foreign-ca'
+  commonName: string
+  organizations?: readonly string[]
+  usages?: ReadonlyArray<'clientAuth' | 'serverAuth'>
+  dnsNames?: readonly string[]
+  /** Names of hosts whose face addresses become IP SANs. */
+  hosts?: readonly string[]
+}
+
+export interface Foothold {
+  /** Short name for tables: `stranger`, `worker-1`, `admin`. */
+  name: string
+  stands: Standing
+  /** File name in the foothold's folder -> what lies there. */
+  holds: Readonly<Record<string, Holding>>
+}

@@ -1,0 +1,40 @@
+/** What passes between the range and an attacker's process: JSON messages over the child's IPC channel. */
+import type { Loot, NetworkFacts, Observation } from './world.ts'
+
+/** The order that starts an act. */
+export interface AttemptOrder {
+  kind: 'attempt'
+  /** File URL of the compiled scenario. */
+  scenario: string
+  variant: string
+  network: NetworkFacts
+  goal: { namespace: string; secret: string; pod: string; node: string }
+  mark: string
+  target?: string
+  /** An unprivileged user of a machine: its user id, and the folder that is that machine's root. */
+  machine?: { uid: number; root: string }
+}
+
+/** What the attacker asks of the range while it acts. */
+export type AttackerCall =
+  | { kind: 'call'; id: number; call: 'meanwhile' }
+  /** Stop the tap and lay the capture into the foothold. */
+  | { kind: 'call'; id: number; call: 'capture' }
+  /** Send the foothold's link to this address instead. */
+  | { kind: 'call'; id: number; call: 'divert'; address: string; port: number }
+
+export interface AttackerResult {
+  kind: 'result'
+  /** Base64. */
+  loot: string[]
+  observed: Observation[]
+  /** Set where the act itself threw: a fault of the scenario, never a defence. */
+  fault?: string
+}
+
+export type FromAttacker = AttackerCall | AttackerResult | { kind: 'ready' }
+export type ToAttacker = AttemptOrder | { kind: 'answer'; id: number; error?: string }
+
+export function encodeLoot(loot: Loot): string[] {
+  return loot.map((piece) => Buffer.from(piece as Uint8Array).toString('base64'))
+}

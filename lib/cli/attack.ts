@@ -1,0 +1,76 @@
+/** `mtls-range attack`: scenarios x postures, each with its twin. */
+import { startCluster } from '../cluster/start-cluster.ts'
+import { CONTROLS } from '../posture/controls.ts'
+import { loadPosture, shippedPostures } from '../posture/posture.ts'
+import { differences, readBaseline } from '../report/baseline.ts'
+import { palette } from '../report/colour.ts'
+import { summary, table } from '../report/table.ts'
+import { discoverScenarios, selectScenarios } from '../scenario/discover.ts'
+import { isGood, type Row } from '../scenario/row.ts'
+import { runScenarios } from '../scenario/run.ts'
+import { EXIT } from './exit.ts'
+import { interruptible } from './interruptible.ts'
+import { progressLine } from './progress.ts'
+
+interface AttackOptions {
+  posture?: string[]
+  json?: boolean
+  baseline?: string
+  failOnSkip?: boolean
+  clusters?: string
+}
+
+export async function attack(ids: readonly string[], options: AttackOptions): Promise<void> {
+  const clusters = Number(options.clusters ?? 2)
+  if (!Number.isInteger(clusters) || clusters < 1) {
+    throw new Error(`[clusters_number] --clusters: a whole number from 1 on, got ${JSON.stringify(options.clusters)}`)
+  }
+  const baseline = options.baseline === undefined ? undefined : readBaseline(options.baseline)
+  const selected = selectScenarios(await discoverScenarios(), ids)
+  const postures = await Promise.all((options.posture ?? (await shippedPostures())).map((name) => loadPosture(name)))
+  const progress = progressLine(process.stderr)
+  const rows = await interruptible((signal) =>
+    runScenarios({
+      selected,
+      postures,
+      controls: CONTROLS,
+      clusters,
+      signal,
+      startCluster: (posture) => startCluster(posture),
+      onProgress: (text) => progress.say(text),
+      onRow: (row) => {
+        if (options.json) process.stdout.write(`${JSON.stringify(row)}\n`)
+        else progress.note(row)
+      },
+    }),
+  )
+  progress.end()
+  const ordered = inOrder(
+    rows,
+    postures.map(({ name }) => name),
+  )
+  if (!options.json) {
+    const colour = palette(process.stdout)
+    process.stdout.write(`${table(ordered, colour)}\n\n${summary(ordered, colour)}\n`)
+  }
+  process.exitCode = exitCode(ordered, options, baseline)
+}
+
+function exitCode(rows: readonly Row[], options: AttackOptions, baseline: readonly Row[] | undefined): number {
+  const skipped = options.failOnSkip === true && rows.some((row) => row.verdict === 'skipped')
+  if (baseline === undefined) return !skipped && rows.every(isGood) ? EXIT.good : EXIT.different
+  const different = differences(baseline, rows)
+  for (const line of different) process.stderr.write(`differs from the baseline: ${line}\n`)
+  const unproved = rows.some((row) => row.verdict === 'vacuous' || row.verdict === 'unclear')
+  return different.length > 0 || unproved || skipped ? EXIT.different : EXIT.good
+}
+
+/** By attack, then by posture in the order asked for: a run's own order depends on which cluster was ready first. */
+function inOrder(rows: readonly Row[], postures: readonly string[]): Row[] {
+  return rows.toSorted(
+    (one, other) =>
+      one.scenario.localeCompare(other.scenario, 'en') ||
+      one.variant.localeCompare(other.variant, 'en') ||
+      postures.indexOf(one.posture) - postures.indexOf(other.posture),
+  )
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+/** The command line. One file per command; this one knows only their names and the exit codes. */
+import { Command, CommanderError } from 'commander'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../settings/package-root.ts'
+import { EXIT } from './exit.ts'
+
+const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
+
+const program = new Command('mtls-range')
+  .description('A firing range for the TLS that holds a Kubernetes cluster together.')
+  .version(version)
+  .showHelpAfterError('(mtls-range --help shows the commands)')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Examples:
+  mtls-range attack                                  every attack against every shipped posture
+  mtls-range attack anon-apiserver --posture kubeadm one attack, one posture
+  mtls-range attack --posture ./my-cluster --json    your own posture, one JSON row per line
+  mtls-range up --posture hardened                   a cluster to point kubectl, etcdctl and Wireshark at
+
+Exit codes: 0 every row as expected · 1 a row is not · 2 usage or harness fault`,
+  )
+
+program
+  .command('attack')
+  .description('Run attacks, each with its control run, and print what stopped them.')
+  .argument('[id...]', 'aim/name, name, or name:variant; all where none is given')
+  .option(
+    '-p, --posture <posture...>',
+    'open, kubeadm, hardened, or a folder shaped as one of them; all where none is given',
+  )
+  .option('--json', 'one JSON row per line on stdout')
+  .option('--baseline <file>', 'rows of an earlier --json; exit 1 when a row differs')
+  .option('--fail-on-skip', 'exit 1 when a row was skipped')
+  .option('--clusters <n>', 'clusters alive at once', '2')
+  .action(async (ids: string[], options: object) => (await import('./attack.ts')).attack(ids, options))
+
+program
+  .command('list')
+  .description('List the attacks, their variants and what each posture should answer.')
+  .option('--json', 'one JSON object per line on stdout')
+  .action(async (options: object) => (await import('./list.ts')).list(options))
+
+program
+  .command('up')
+  .description('Keep a cluster running and say how to reach it.')
+  .option('-p, --posture <posture>', 'open, kubeadm, hardened, or a folder shaped as one of them', 'kubeadm')
+  .option('--timing', 'say where the time of the start went')
+  .action(async (options: object) => (await import('./up.ts')).up(options))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = report(error)
+}
+
+/** One line for whoever typed the command; a stack only for a fault of ours. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.good : EXIT.fault
+  const message = error instanceof Error ? error.message : String(error)
+  const isOurs = /^\[[a-z0-9_]+\] /.test(message)
+  process.stderr.write(`${isOurs ? message : `[harness_fault] ${(error as Error).stack ?? message}`}\n`)
+  return EXIT.fault
+}

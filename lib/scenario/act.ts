@@ -1,0 +1,184 @@
+/** Runs one act once: prepares the foothold, lets the attacker's process try, and judges what came of it. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { AttackerProcess } from '../attacker/attacker-process.ts'
+import { fillFoothold, makeFootholdFolder } from '../attacker/foothold-folder.ts'
+import type { AttackerResult } from '../attacker/range-channel.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { ATTACKER_HOST } from '../cluster/cluster.ts'
+import type { TapHandle } from '../wire/control.ts'
+import type { Arrangement } from './change.ts'
+import type { Discovered } from './discover.ts'
+import { judge, type Trial } from './judge.ts'
+import type { Evidence, Outcome } from './outcome.ts'
+import type { Staged, Variant } from './scenario.ts'
+import { newCanary, sha256, stage, unstage } from './stage.ts'
+
+/** How long the witnesses may take to be heard after the attacker's answer: pipes, not work. */
+const WITNESS_GRACE_MS = 400
+
+export async function act(
+  cluster: Cluster,
+  discovered: Discovered,
+  variant: Variant,
+  how: Arrangement,
+): Promise<Outcome> {
+  const skip = cannotStand(how)
+  if (skip) return { kind: 'skipped', reason: skip }
+  const staged = await stage(cluster.operator, variant)
+  const mark = newCanary()
+  const folder = makeFootholdFolder(cluster.folder)
+  const { stands } = how.foothold
+  const attacker = new AttackerProcess({
+    foothold: folder,
+    ...(stands.on === 'machine' ? { machineRoot: cluster.hostFolder(stands.host) } : {}),
+  })
+  cluster.watch(attacker.pid)
+  let tap: TapHandle | undefined
+  try {
+    await fillFoothold(folder, how.foothold, cluster)
+    const afterId = await cluster.wire.lastId()
+    const heardBefore = cluster.witnessed.length
+    const capture = join(cluster.folder, `capture-${staged.namespace}.pcapng`)
+    if (stands.on === 'tap') tap = await cluster.wire.tap(stands.link, capture)
+    let acted = false
+    const meanwhile = async (): Promise<void> => {
+      if (acted) return
+      acted = true
+      await discovered.scenario.meanwhile?.(cluster.operator, staged)
+    }
+    const result = await attacker.attempt(
+      {
+        kind: 'attempt',
+        scenario: discovered.url,
+        variant: variant.id,
+        network: cluster.networkFacts(how.foothold),
+        goal: { namespace: staged.namespace, secret: staged.secret, pod: staged.pod, node: staged.node },
+        mark,
+        ...(how.target === undefined ? {} : { target: how.target }),
+        ...(stands.on === 'machine' ? { machine: { uid: stands.uid, root: cluster.hostFolder(stands.host) } } : {}),
+      },
+      async (call) => {
+        if (call.call === 'meanwhile') await meanwhile()
+        if (call.call === 'capture') {
+          await tap?.stop()
+          await cluster.giveFile(capture, join(folder, 'capture.pcapng'))
+        }
+        if (call.call === 'divert' && stands.on === 'path') {
+          await cluster.wire.divert(stands.link, { address: call.address, port: call.port })
+        }
+      },
+    )
+    const outcome = await conclude(cluster, variant, {
+      staged,
+      mark,
+      result,
+      afterId,
+      heardBefore,
+      tapped: tap !== undefined,
+    })
+    return await stillStanding(cluster, outcome)
+  } finally {
+    if (stands.on === 'path') await cluster.wire.undivert(stands.link)
+    await tap?.stop()
+    await attacker.stop()
+    rmSync(folder, { recursive: true, force: true })
+    await unstage(cluster.operator, staged)
+  }
+}
+
+interface Acted {
+  staged: Staged
+  mark: string
+  result: AttackerResult & { timedOut?: boolean }
+  afterId: number
+  heardBefore: number
+  tapped: boolean
+}
+
+async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promise<Outcome> {
+  const { result, staged } = acted
+  const trial: Trial = {
+    proof: await proofOf(cluster, variant, acted),
+    observed: result.observed,
+    timedOut: result.timedOut ?? false,
+    fault: result.fault,
+    ledger: await cluster.wire.ledger({ afterId: acted.afterId }),
+    witness: cluster.witnessed.slice(acted.heardBefore),
+    attackerFace: cluster.plan.face(ATTACKER_HOST),
+    backs: cluster.backs,
+    loops: cluster.loops,
+    componentAt: (host, port) => cluster.componentAt(host, port),
+    hostOf: (face) => cluster.plan.hostOfFace(face),
+    canarySha256: sha256(staged.canary),
+    tapped: acted.tapped,
+  }
+  // The refusal's witness travels by another pipe than the answer: ask again while nothing speaks.
+  let outcome = judge(trial)
+  for (let waited = 0; outcome.kind === 'unclear' && waited < WITNESS_GRACE_MS; waited += 20) {
+    if (trial.fault !== undefined || trial.timedOut) break
+    await cluster.heardMore(20)
+    trial.witness = cluster.witnessed.slice(acted.heardBefore)
+    trial.ledger = await cluster.wire.ledger({ afterId: acted.afterId })
+    outcome = judge(trial)
+  }
+  return { ...outcome, evidence: evidenceOf(trial, outcome) }
+}
+
+async function proofOf(
+  cluster: Cluster,
+  variant: Variant,
+  { staged, mark, result }: Acted,
+): Promise<string | undefined> {
+  if ('write' in variant.goal) {
+    const placed = await variant.goal.placed(cluster.operator, staged, mark)
+    return placed ? variant.goal.write : undefined
+  }
+  const canary = Buffer.from(staged.canary)
+  const base64 = Buffer.from(canary.toString('base64'))
+  const holds = result.loot
+    .map((piece) => Buffer.from(piece, 'base64'))
+    .some((piece) => piece.includes(canary) || piece.includes(base64))
+  if (!holds) return undefined
+  return variant.goal.read === 'secret'
+    ? `the Secret's value`
+    : variant.goal.read === 'pod'
+      ? `the Pod's annotation`
+      : 'what was typed'
+}
+
+function evidenceOf(trial: Trial, outcome: Outcome): Evidence {
+  const mine = trial.ledger.filter(
+    (entry) =>
+      entry.from === ATTACKER_HOST ||
+      entry.tapped ||
+      entry.diverted ||
+      trial.observed.some((seen) => seen.local === entry.callerLocal),
+  )
+  const ends = new Set(mine.flatMap((entry) => [entry.wireLocal, entry.callerLocal]))
+  const joined = trial.witness.filter((line) => ends.has(line.remote) || ends.has(line.local))
+  const telling = joined.filter(
+    (line) =>
+      line.decision === 'refuse' ||
+      (outcome.kind === 'stopped' && outcome.layer === 'crypto' && line.about === 'stream'),
+  )
+  return {
+    witness: telling.slice(-8),
+    connections: mine.slice(-8),
+    observed: trial.observed.slice(-8),
+    canarySha256: trial.canarySha256,
+  }
+}
+
+/** A stop counts only if whoever stopped it is ready afterwards: a dead server refuses everybody. */
+async function stillStanding(cluster: Cluster, outcome: Outcome): Promise<Outcome> {
+  if (outcome.kind !== 'stopped') return outcome
+  const down = await cluster.firstUnready()
+  return down === undefined ? outcome : { kind: 'unclear', reason: `crash: ${down} is not ready after the attempt` }
+}
+
+function cannotStand(how: Arrangement): string | undefined {
+  const { stands } = how.foothold
+  if (stands.on === 'machine' && process.getuid?.() !== 0) return 'needs_second_uid'
+  return undefined
+}

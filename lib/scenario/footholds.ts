@@ -1,0 +1,49 @@
+/** Footholds that several scenarios start from, named once. */
+import type { Foothold, LinkName, MintedCertificate } from '../attacker/foothold.ts'
+
+/** A host on the same network, with nothing in its hands. */
+export const STRANGER: Foothold = { name: 'stranger', stands: { on: 'net' }, holds: {} }
+
+/** A host on the same network with one kubeconfig from a control-plane host's disk. */
+export function thiefOf(
+  kubeconfig: 'admin.conf' | 'super-admin.conf' | 'scheduler.conf' | 'controller-manager.conf',
+): Foothold {
+  return {
+    name: kubeconfig.replace('.conf', ''),
+    stands: { on: 'net' },
+    holds: { credential: { stolen: `/etc/kubernetes/${kubeconfig}`, host: 'control-plane-1' } },
+  }
+}
+
+/** Root on a fallen worker, with the kubelet's own credential. */
+export function fallen(host: 'worker-1' | 'worker-2'): Foothold {
+  return {
+    name: host,
+    stands: { on: 'host', host },
+    holds: { credential: { stolen: '/etc/kubernetes/kubelet.conf', host } },
+  }
+}
+
+/** A host on the same network with a certificate that somebody signed for it. */
+export function bearerOf(name: string, minted: MintedCertificate): Foothold {
+  return { name, stands: { on: 'net' }, holds: { credential: { minted } } }
+}
+
+/** Hears one link and holds nothing. */
+export function tapOn(link: LinkName): Foothold {
+  return { name: 'tap', stands: { on: 'tap', link }, holds: {} }
+}
+
+/** The same tap, but the sessions' keys leaked: SSLKEYLOGFILE of the process that serves the link. */
+export function tapWithKeys(link: LinkName): Foothold {
+  return {
+    name: 'tap with the session keys',
+    stands: { on: 'tap', link },
+    holds: { keylog: { sessionKeysOf: link.to } },
+  }
+}
+
+/** The network sends this link to the attacker, who answers with a certificate. */
+export function onPath(name: string, link: LinkName, minted: MintedCertificate): Foothold {
+  return { name, stands: { on: 'path', link }, holds: { impostor: { minted } } }
+}

@@ -1,0 +1,17 @@
+/** What an attacker is after, and how a range proves that it got it. */
+import type { Operator } from '../cluster/operator.ts'
+import type { Staged } from './scenario.ts'
+
+export type Goal =
+  /**
+   * Read a canary. It lies in a Secret that a Pod on `node` mounts at /etc/canary/value and has in its environment as
+   * CANARY: whoever can read the Secret, run a command in the Pod or listen on the right wire holds it. Without `node`
+   * no Pod uses the Secret.
+   */
+  | { read: 'secret'; node?: string }
+  /** Read a canary that only an honest person types or prints in the course of `meanwhile`. */
+  | { read: 'stream'; node: string }
+  /** Read a canary that stands in a Pod's annotation: whoever watches Pods is sent it. */
+  | { read: 'pod'; node: string }
+  /** Leave a mark in the cluster; `placed` looks for it with an administrator's eyes. */
+  | { write: string; node?: string; placed: (operator: Operator, staged: Staged, mark: string) => Promise<boolean> }

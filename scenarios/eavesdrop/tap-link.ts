@@ -1,0 +1,90 @@
+/**
+ * caller  ===link===>  server
+ *             |
+ *            tap
+ */
+import { tapOn, tapWithKeys } from '../../lib/scenario/footholds.ts'
+import type { LinkName } from '../../lib/attacker/foothold.ts'
+import { scenario, type Change, type Expectation, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
+
+const sealed = (by: string): Expectation => ({ kind: 'stopped', by, layer: 'crypto', code: 'ciphertext' })
+
+interface Tapped {
+  id: string
+  title: string
+  /** `open` differs: there the API is plain HTTP on 8080. */
+  link: LinkName
+  by: string
+  goal: Goal
+  open: Expectation
+  through: Change
+}
+
+function variant({ id, title, link, by, goal, open, through }: Tapped): Variant {
+  return {
+    id,
+    title,
+    foothold: tapOn(link),
+    goal,
+    expect: { open, kubeadm: sealed(by), hardened: sealed(by) },
+    twin: { through, stopped: { foothold: tapWithKeys(link) } },
+  }
+}
+
+export default scenario({
+  title: 'Read the wire of one link',
+  story: `A sniffer records one link and looks for the canary. The same Secret crosses all of them: one forgotten listener leaks everything.`,
+  refs: [
+    'kube-apiserver --tls-cert-file, etcd --cert-file, KubeletConfiguration tlsCertFile',
+    'Trail of Bits 2019: "HTTPS connections are not authenticated" (kubernetes/kubernetes#81112)',
+  ],
+  cis: ['1.2.24', '2.1', '4.2.9'],
+  attack: ['T1040'],
+  variants: [
+    variant({
+      id: 'a',
+      title: 'kubelet -> kube-apiserver: the Secret of a Pod',
+      link: { from: 'worker-2', to: 'control-plane-1' },
+      by: 'kube-apiserver',
+      goal: { read: 'secret', node: 'worker-2' },
+      open: { kind: 'through' },
+      through: { restore: 'apiserver-tls' },
+    }),
+    variant({
+      id: 'b',
+      title: `kube-apiserver -> kubelet: what an administrator types into exec`,
+      link: { from: 'control-plane-1', to: 'worker-2', port: 10250 },
+      by: 'kubelet',
+      goal: { read: 'stream', node: 'worker-2' },
+      // A kubelet's own port has been TLS in every version: even there the tap holds only records.
+      open: sealed('kubelet'),
+      through: { restore: 'apiserver-tls' },
+    }),
+    variant({
+      id: 'c',
+      title: 'kube-apiserver -> etcd: the Secret as it is stored',
+      link: { from: 'control-plane-1', to: 'etcd-1', port: 2379 },
+      by: 'etcd',
+      goal: { read: 'secret' },
+      open: { kind: 'through' },
+      through: { restore: 'etcd-client-tls' },
+    }),
+    variant({
+      id: 'e',
+      title: 'kube-scheduler -> kube-apiserver: the Pods it watches',
+      link: { from: 'control-plane-1', to: 'control-plane-1' },
+      by: 'kube-apiserver',
+      goal: { read: 'pod', node: 'worker-2' },
+      open: { kind: 'through' },
+      through: { restore: 'apiserver-tls' },
+    }),
+  ],
+  async meanwhile(operator, goal) {
+    if (goal.variant !== 'b') return
+    await operator.exec({ namespace: goal.namespace, pod: goal.pod, command: ['cat'], stdin: `${goal.canary}\n` })
+  },
+  async attempt(world) {
+    await world.meanwhile()
+    return world.capture()
+  },
+})

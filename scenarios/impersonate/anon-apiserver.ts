@@ -1,0 +1,39 @@
+/**
+ * stranger  --no credential-->  kube-apiserver  --x-->  Secret
+ */
+import { STRANGER, thiefOf } from '../../lib/scenario/footholds.ts'
+import { scenario } from '../../lib/scenario/scenario.ts'
+
+export default scenario({
+  title: 'Ask nicely',
+  story: 'Somebody on the network asks the API for a Secret, with no credential at all.',
+  refs: [
+    'kube-apiserver --anonymous-auth, --authorization-mode',
+    'kubernetes.io/docs/reference/access-authn-authz/authentication/#anonymous-requests',
+    'Tesla/RedLock 2018, RBAC Buster, Dero: open API servers found and used',
+  ],
+  cis: ['1.2.1', '1.2.6', '1.2.7', '1.2.8'],
+  attack: ['T1133', 'T1190', 'T1613'],
+  variants: [
+    {
+      id: 'a',
+      title: 'GET of a Secret by name',
+      foothold: STRANGER,
+      goal: { read: 'secret' },
+      expect: {
+        open: { kind: 'through' },
+        kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' },
+        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
+      },
+      twin: {
+        through: { restore: ['apiserver-tls', 'authorization-mode'] },
+        stopped: { foothold: thiefOf('super-admin.conf') },
+      },
+    },
+  ],
+  async attempt(world) {
+    const { namespace, secret } = world.goal
+    const reply = await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })
+    return [reply.body]
+  },
+})

@@ -1,0 +1,58 @@
+/**
+ * stranger, O=system:masters signed by itself  --TLS-->  kube-apiserver or kubelet (trusts the cluster CA)
+ */
+import { bearerOf } from '../../lib/scenario/footholds.ts'
+import { scenario } from '../../lib/scenario/scenario.ts'
+
+const SUBJECT = { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['clientAuth'] } as const
+const SELF_SIGNED = bearerOf('self-signed', { signedBy: 'self', ...SUBJECT })
+const SIGNED = bearerOf('signed by the cluster CA', { signedBy: 'ca', ...SUBJECT })
+
+export default scenario({
+  title: 'CN and O are only claims',
+  story: `The attacker signs its own certificate for kubernetes-admin in system:masters. Only the chain tells it from a real one.`,
+  refs: [
+    'kube-apiserver --client-ca-file',
+    'KubeletConfiguration authentication.x509.clientCAFile',
+    'RFC 5280 section 6.1',
+  ],
+  cis: ['1.2.25', '4.2.3'],
+  attack: ['T1649', 'T1078'],
+  variants: [
+    {
+      id: 'apiserver',
+      title: 'shown to kube-apiserver',
+      foothold: SELF_SIGNED,
+      goal: { read: 'secret' },
+      expect: {
+        open: { kind: 'through' },
+        kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
+        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
+      },
+      twin: { through: { restore: ['apiserver-tls', 'authorization-mode'] }, stopped: { foothold: SIGNED } },
+    },
+    {
+      id: 'kubelet',
+      title: 'shown to a kubelet',
+      foothold: SELF_SIGNED,
+      goal: { read: 'secret', node: 'worker-2' },
+      expect: {
+        open: { kind: 'through' },
+        kubeadm: { kind: 'stopped', by: 'kubelet', layer: '401', code: 'Unauthorized' },
+        hardened: { kind: 'stopped', by: 'kubelet', layer: '401', code: 'Unauthorized' },
+      },
+      twin: { through: { restore: 'kubelet-anonymous-auth' }, stopped: { foothold: SIGNED } },
+    },
+  ],
+  async attempt(world, variant) {
+    const { namespace, secret, pod, node } = world.goal
+    if (variant === 'apiserver') {
+      return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+    }
+    const { body } = await world.request(`https://${world.network.hosts[node]}:10250`, {
+      method: 'POST',
+      path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
+    })
+    return [body]
+  },
+})

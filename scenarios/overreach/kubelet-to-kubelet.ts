@@ -1,0 +1,41 @@
+/**
+ * worker-1's kubelet credential  --TLS-->  kubelet of worker-2  --SubjectAccessReview-->  kube-apiserver
+ */
+import { fallen } from '../../lib/scenario/footholds.ts'
+import { scenario } from '../../lib/scenario/scenario.ts'
+
+export default scenario({
+  title: 'From one worker to the next',
+  story: `Every kubelet trusts the CA that signed every other kubelet's certificate. A fallen worker tries to command its neighbour.`,
+  refs: [
+    'KubeletConfiguration authorization.mode',
+    'kubernetes.io/docs/reference/access-authn-authz/kubelet-authn-authz/',
+  ],
+  cis: ['4.2.2'],
+  attack: ['T1609', 'T1021'],
+  variants: [
+    {
+      id: 'a',
+      title: 'POST /run at the other kubelet',
+      foothold: fallen('worker-1'),
+      goal: { read: 'secret', node: 'worker-2' },
+      expect: {
+        open: { kind: 'through' },
+        kubeadm: { kind: 'stopped', by: 'kubelet', layer: '403-rbac', code: 'Forbidden' },
+        hardened: { kind: 'stopped', by: 'kubelet', layer: '403-rbac', code: 'Forbidden' },
+      },
+      twin: {
+        through: { restore: 'kubelet-anonymous-auth' },
+        stopped: { weaken: 'kubelet-authorization-mode' },
+      },
+    },
+  ],
+  async attempt(world) {
+    const { namespace, pod, node } = world.goal
+    const { body } = await world.request(`https://${world.network.hosts[node]}:10250`, {
+      method: 'POST',
+      path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
+    })
+    return [body]
+  },
+})

@@ -1,0 +1,57 @@
+/**
+ * stranger  --TLS without a certificate-->  etcd  --x-->  the whole cluster's state
+ */
+import { STRANGER } from '../../lib/scenario/footholds.ts'
+import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
+
+const REFUSED: Expectation = { kind: 'stopped', by: 'etcd', layer: 'tls-alert', code: 'certificate_required' }
+const TWIN = {
+  through: { restore: ['etcd-client-tls', 'etcd-client-cert-auth'] },
+  stopped: { weaken: ['etcd-client-cert-auth', 'etcd-trusted-ca-file'] },
+} as const
+
+export default scenario({
+  title: 'Talk to the database',
+  story: `etcd has no second wall: whoever it lets in owns the cluster, past authentication, authorization, admission and audit.`,
+  refs: [
+    'etcd --client-cert-auth, --trusted-ca-file (either alone demands a certificate)',
+    'kubernetes.io/docs/concepts/security/api-server-bypass-risks/',
+    'etcd client/pkg/transport/listener.go',
+  ],
+  cis: ['2.2'],
+  attack: ['T1552.007', 'T1190'],
+  variants: [
+    {
+      id: 'read',
+      title: 'Range over a Secret',
+      foothold: STRANGER,
+      goal: { read: 'secret' },
+      expect: {
+        open: { kind: 'through' },
+        kubeadm: REFUSED,
+        hardened: { notApplicable: 'Secrets are sealed in the store; the write variant asks the question' },
+      },
+      twin: TWIN,
+      unmoved: ['etcd-client-cert-auth'],
+    },
+    {
+      id: 'write',
+      title: 'Put of a ClusterRoleBinding to cluster-admin',
+      foothold: STRANGER,
+      goal: { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
+      expect: { open: { kind: 'through' }, kubeadm: REFUSED, hardened: REFUSED },
+      twin: TWIN,
+      unmoved: ['etcd-client-cert-auth'],
+    },
+  ],
+  async attempt(world, variant) {
+    const etcd = await world.etcd(world.network.etcd[0] ?? '')
+    if (variant === 'write') {
+      const { key, value } = clusterAdminBinding(world.mark)
+      await etcd.put(key, value)
+      return []
+    }
+    return etcd.range(`/registry/secrets/${world.goal.namespace}/`)
+  },
+})

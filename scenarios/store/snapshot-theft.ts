@@ -1,0 +1,34 @@
+/**
+ * a copy of etcd's data directory  --offline-->  the Secret's record
+ */
+import { scenario } from '../../lib/scenario/scenario.ts'
+import { readStolenStore } from '../../lib/attacker/stolen-store.ts'
+
+export default scenario({
+  title: 'Walk away with the database',
+  story: `Somebody has a copy of etcd's disk. TLS, RBAC and audit never see this attack; only encryption at rest stands in its way.`,
+  refs: ['kube-apiserver --encryption-provider-config', 'kubernetes.io/docs/tasks/administer-cluster/encrypt-data/'],
+  cis: ['1.1.11', '1.2.27', '1.2.28'],
+  attack: ['T1552.001', 'T1005'],
+  variants: [
+    {
+      id: 'a',
+      title: 'the data directory alone',
+      foothold: {
+        name: 'disk thief',
+        stands: { on: 'net' },
+        holds: { etcd: { stolenFolder: '/var/lib/etcd', host: 'etcd-1' } },
+      },
+      goal: { read: 'secret' },
+      expect: {
+        open: { kind: 'through' },
+        kubeadm: { kind: 'through' },
+        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: 'k8s:enc:secretbox:v1' },
+      },
+      twin: { through: { restore: 'encryption-provider' }, stopped: { weaken: 'encryption-provider' } },
+    },
+  ],
+  async attempt(world) {
+    return readStolenStore(world, `/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
+  },
+})
