@@ -1,6 +1,16 @@
-import type { TLSSocket } from 'node:tls'
+/** The dialling side: opens a connection and verifies the server by Go's rules before anything is said on it. */
+import { isIP, type Socket } from 'node:net'
+import { connect, type TLSSocket } from 'node:tls'
+import { certPool } from '../x509/pool.ts'
+import { parseCertificate } from '../x509/parse.ts'
+import { verify } from '../x509/verify.ts'
+import { ALERTS } from './alerts.ts'
 import type { KeyPair } from './listen.ts'
-import type { TlsPolicy } from './policy.ts'
+import { sendOwnAlert } from './own-alert.ts'
+import { peerChain } from './peer-chain.ts'
+import { dialPlain } from './plain.ts'
+import { cachedContext, GO_DEFAULT_POLICY, policyOptions, type TlsPolicy } from './policy.ts'
+import { Refusal, refusalOf } from './refusal.ts'
 
 export interface DialOptions {
   address: string
@@ -19,5 +29,75 @@ export interface DialOptions {
   timeoutMs?: number
 }
 
+const DIAL_TIMEOUT_MS = 10_000
+
+const lastRefusals = new WeakMap<Socket, Refusal>()
+
+/** What ended a socket that dialTls gave out: at TLS 1.3 a server's alert comes after the handshake, with the first read. */
+export function lastRefusal(socket: Socket): Refusal | undefined {
+  return lastRefusals.get(socket)
+}
+
 /** Opens a verified TLS connection. Rejects with a Refusal: `tcp`, `tls-alert` (the server's), `cert-verify` (ours). */
-export declare function dialTls(options: DialOptions): Promise<TLSSocket>
+export async function dialTls(options: DialOptions): Promise<TLSSocket> {
+  const { address, port, serverName, keyPair } = options
+  const timeoutMs = options.timeoutMs ?? DIAL_TIMEOUT_MS
+  const raw = await dialPlain({
+    address,
+    port,
+    timeoutMs,
+    ...(options.localAddress ? { localAddress: options.localAddress } : {}),
+  })
+  const socket = connect({
+    socket: raw,
+    rejectUnauthorized: false,
+    secureContext: cachedContext({
+      ...policyOptions(options.policy ?? GO_DEFAULT_POLICY),
+      ...(keyPair ? { cert: keyPair.cert, key: keyPair.key } : {}),
+    }),
+    ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
+    ...(options.alpn?.length ? { ALPNProtocols: [...options.alpn] } : {}),
+  })
+  let secret: Buffer | undefined
+  socket.on('keylog', (line: Buffer) => {
+    const [label, , value] = line.toString('latin1').trim().split(' ')
+    if (label === 'CLIENT_HANDSHAKE_TRAFFIC_SECRET' && value) secret = Buffer.from(value, 'hex')
+  })
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Refusal(undefined, 'handshake_timeout', `net/http: TLS handshake timeout: ${address}:${port}`))
+      socket.destroy()
+    }, timeoutMs)
+    socket.on('error', (error) => {
+      const refusal = refusalOf(error, { subject: `${address}:${port}` })
+      lastRefusals.set(socket, refusal)
+      reject(refusal)
+    })
+    socket.once('close', () => {
+      clearTimeout(timer)
+      reject(new Refusal(undefined, 'EOF', `${address}:${port}: connection closed in the handshake`))
+    })
+    socket.once('secureConnect', () => {
+      clearTimeout(timer)
+      const refusal = options.insecureSkipVerify ? undefined : refuseServer(socket, options)
+      if (!refusal) return resolve(socket)
+      // Go's client answers every failed verification with one alert, and an unparsable certificate with another.
+      sendOwnAlert(raw, socket, refusal.details.alert ?? ALERTS.bad_certificate, secret)
+      reject(refusal)
+    })
+  })
+}
+
+function refuseServer(socket: TLSSocket, options: DialOptions): Refusal | undefined {
+  try {
+    const chain = peerChain(socket).map(parseCertificate)
+    const roots = certPool(options.caPem ?? '')
+    const verdict = verify(chain, { roots, time: new Date(), usage: 'serverAuth', host: options.serverName })
+    if (verdict.ok) return undefined
+    const text = `tls: failed to verify certificate: ${verdict.error}`
+    return new Refusal('cert-verify', verdict.code, text, { alert: ALERTS.bad_certificate })
+  } catch (error) {
+    const text = `tls: failed to parse certificate from server: ${(error as Error).message}`
+    return new Refusal('cert-verify', 'unparsable', text, { alert: ALERTS.decode_error, cause: error })
+  }
+}
