@@ -1,5 +1,6 @@
 /** The admission plugins of --enable-admission-plugins and --disable-admission-plugins, in the real order. */
 import { refuseEscalation } from '../authorization/escalation.ts'
+import { certificateApproval, certificateSigning } from './certificates.ts'
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './defaults.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
@@ -72,6 +73,8 @@ const SIMULATED: readonly AdmissionPlugin[] = [
   taintNodesByCondition,
   priority,
   defaultTolerationSeconds,
+  certificateApproval,
+  certificateSigning,
 ]
 
 export interface AdmissionSettings {
@@ -96,21 +99,30 @@ export function inertPlugins(settings: AdmissionSettings): string[] {
   return enabledPlugins(settings).filter((name) => !SIMULATED.some((plugin) => plugin.name === name))
 }
 
-/** Lets a request pass, with the object as the plugins left it, or says who refused it. */
-export type Admit = (admission: AdmissionRequest) => AdmissionRefusal | undefined
-
 /**
- * Plugins change `admission.object` in place. What a role grants is checked last, after the plugins, as the registry of the
- * real one does; `system:masters` may grant everything.
+ * The two points at which plugins see a write. A create or update goes through `mutate`, then the registry's own defaults and
+ * validation, then `validate`; a delete goes through both once the object was found. `undefined` lets it pass.
  */
-export function createAdmission(settings: AdmissionSettings, context: AdmissionContext): Admit {
+export interface Admission {
+  /** Plugins change `admission.object` in place. What a role grants is checked last, as the registry of the real one does. */
+  mutate(admission: AdmissionRequest): AdmissionRefusal | undefined
+  validate(admission: AdmissionRequest): AdmissionRefusal | undefined
+}
+
+export function createAdmission(settings: AdmissionSettings, context: AdmissionContext): Admission {
   const on = new Set(enabledPlugins(settings))
   const plugins = SIMULATED.filter((plugin) => on.has(plugin.name))
-  return (admission) => {
-    for (const plugin of plugins) {
-      const refusal = plugin.admit(admission, context)
-      if (refusal) return refusal
-    }
-    return refuseEscalation(admission, context)
+  return {
+    mutate: (admission) =>
+      firstOf(plugins, (plugin) => plugin.mutate?.(admission, context)) ?? refuseEscalation(admission, context),
+    validate: (admission) => firstOf(plugins, (plugin) => plugin.validate?.(admission, context)),
   }
+}
+
+function firstOf<Item, Answer>(items: readonly Item[], ask: (item: Item) => Answer | undefined): Answer | undefined {
+  for (const item of items) {
+    const answer = ask(item)
+    if (answer !== undefined) return answer
+  }
+  return undefined
 }

@@ -20,7 +20,7 @@ interface PodSpec {
 /** A Pod leaves a node that is not ready after five minutes: plugin/pkg/admission/defaulttolerationseconds. */
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
-  admit({ operation, request, object }) {
+  mutate({ operation, request, object }) {
     if (request.resource !== 'pods' || request.subresource !== '' || !object || operation === 'CONNECT')
       return undefined
     const spec = specOf(object)
@@ -42,7 +42,7 @@ function toleratesExecution({ key, effect }: Toleration, wanted: string): boolea
 /** plugin/pkg/admission/priority. Without a class a Pod gets priority 0. */
 export const priority: AdmissionPlugin = {
   name: 'Priority',
-  admit(admission, { objects }) {
+  mutate(admission, { objects }) {
     const { operation, request, object } = admission
     if (request.resource !== 'pods' || request.subresource !== '' || operation !== 'CREATE' || !object) return undefined
     const spec = specOf(object)
@@ -74,7 +74,7 @@ const SYSTEM_CLASSES: Record<string, Record<string, unknown>> = {
 /** A new Node takes no Pods until its conditions say it may: plugin/pkg/admission/nodetaint. */
 export const taintNodesByCondition: AdmissionPlugin = {
   name: 'TaintNodesByCondition',
-  admit({ operation, request, object }) {
+  mutate({ operation, request, object }) {
     if (request.resource !== 'nodes' || request.subresource !== '' || operation !== 'CREATE' || !object)
       return undefined
     const spec = (object['spec'] ??= {}) as { taints?: { key?: string; effect?: string }[] }

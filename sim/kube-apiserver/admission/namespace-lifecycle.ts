@@ -6,7 +6,7 @@ const IMMORTAL = new Set(['default', 'kube-system', 'kube-public'])
 
 export const namespaceLifecycle: AdmissionPlugin = {
   name: 'NamespaceLifecycle',
-  admit(admission, { objects }) {
+  mutate(admission, { objects }) {
     const { operation, request } = admission
     if (operation === 'CONNECT') return undefined
     if (request.resource === 'namespaces') {

@@ -20,7 +20,7 @@ type Said = string | AdmissionRefusal | undefined
 
 export const nodeRestriction: AdmissionPlugin = {
   name: NAME,
-  admit(admission, context) {
+  mutate(admission, context) {
     if (admission.operation === 'CONNECT') return undefined
     const node = nodeIdentity(admission.user)
     if (node === undefined) return undefined
@@ -172,8 +172,9 @@ function withoutReported(claim: KubeObject): KubeObject {
   const copy = structuredClone(claim)
   delete copy.metadata.resourceVersion
   delete copy.metadata['managedFields']
-  const status = (copy['status'] as Record<string, unknown> | undefined) ?? {}
+  const status = { ...(copy['status'] as Record<string, unknown> | undefined) }
   for (const field of REPORTED) delete status[field]
+  copy['status'] = status
   return copy
 }
 

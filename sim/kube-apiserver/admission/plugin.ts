@@ -31,9 +31,14 @@ export interface AdmissionContext {
   authorize: Authorize
 }
 
+type Judge = (admission: AdmissionRequest, context: AdmissionContext) => AdmissionRefusal | undefined
+
 export interface AdmissionPlugin {
   name: string
-  admit(admission: AdmissionRequest, context: AdmissionContext): AdmissionRefusal | undefined
+  /** May change the object; before the registry validates it. */
+  mutate?: Judge
+  /** Sees the object as it would be stored. */
+  validate?: Judge
 }
 
 /** `<resource> "<name>" is forbidden: <text>`, 403; the name is the object's where the URL has none. */

@@ -24,7 +24,7 @@ type MutableSpec = PodSpec & {
 
 export const serviceAccount: AdmissionPlugin = {
   name: 'ServiceAccount',
-  admit(admission, { objects }) {
+  mutate(admission, { objects }) {
     const { operation, request, object: pod } = admission
     if (request.resource !== 'pods' || request.subresource !== '' || operation !== 'CREATE' || !pod) return undefined
     if (isMirrorPod(pod)) {
