@@ -9,8 +9,9 @@ import { connect as connectTls, createServer as createTls } from 'node:tls'
 import { gzipSync } from 'node:zlib'
 import { formsOf } from '../../../lib/wire/canary-forms.ts'
 import { Wire, type TapHandle } from '../../../lib/wire/control.ts'
+import { injectKeys } from '../../../lib/wire/inject-keys.ts'
 import { readCapture } from '../../../lib/wire/pcapng-read.ts'
-import { decryptionSecrets, interfaceDescription, sectionHeader } from '../../../lib/wire/pcapng.ts'
+import { interfaceDescription, sectionHeader } from '../../../lib/wire/pcapng.ts'
 import { plaintextOf, streamsOf } from '../../../lib/wire/plaintext.ts'
 import { holdsCanary, searchCapture } from '../../../lib/wire/search.ts'
 import { tcpConnections } from '../../../lib/wire/tcp-streams.ts'
@@ -272,9 +273,7 @@ t.test('TLS shows nothing, until its keys leak', async (t) => {
   t.match(searchCapture(file, CANARY, { keyLog }), { found: true, where: [{ layer: 'tls', encoding: 'base64' }] })
 
   const withKeys = join(folder, 'with-keys.pcapng')
-  const blocks = readFileSync(file)
-  const head = sectionHeader('mtls-range wire').length
-  writeFileSync(withKeys, Buffer.concat([blocks.subarray(0, head), decryptionSecrets(keyLog), blocks.subarray(head)]))
+  writeFileSync(withKeys, injectKeys(readFileSync(file), keyLog))
   t.match(searchCapture(withKeys, CANARY), { found: true, where: [{ layer: 'tls' }] }, 'keys inside the capture')
 })
 
