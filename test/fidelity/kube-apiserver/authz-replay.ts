@@ -2,7 +2,14 @@
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import type { User } from '../../../lib/kube/user.ts'
 import type { AdmissionOperation, AdmissionRequest } from '../../../sim/kube-apiserver/admission/plugin.ts'
+import {
+  invalidAccessReview,
+  reviewAccess,
+  reviewRules,
+} from '../../../sim/kube-apiserver/authorization/access-review.ts'
+import type { AccessReviewKind, RulesReviewStatus } from '../../../sim/kube-apiserver/authorization/access-review.ts'
 import { forbiddenMessage } from '../../../sim/kube-apiserver/authorization/forbidden-message.ts'
+import type { PolicyRule } from '../../../sim/kube-apiserver/authorization/policy-rule.ts'
 import { requestInfo } from '../../../sim/kube-apiserver/authorization/request-info.ts'
 import type { RequestInfo } from '../../../sim/kube-apiserver/contract.ts'
 import { identities, recordedWorld } from './recorded-world.ts'
@@ -19,10 +26,12 @@ export interface AuthzRow {
   reason?: string
   message?: string
   details?: unknown
+  /** The status of a review. */
+  review?: unknown
 }
 
 /** `registry`: both let it pass and the answer comes from what lies behind them. */
-export type Replayed = 'authorization' | 'admission' | 'registry' | { expected: string; got: string }
+export type Replayed = 'authorization' | 'admission' | 'review' | 'registry' | { expected: string; got: string }
 
 const CONNECTS = new Set(['exec', 'attach', 'portforward', 'proxy'])
 const OPERATIONS: Record<string, AdmissionOperation> = {
@@ -60,7 +69,8 @@ export class AuthzReplay {
     const seen = this.#admission(row, info, user)
     // the registry's own refusals (409, 422, ...) come between the two
     const refusal = seen && (admission.mutate(seen) ?? (registryRefuses(row) ? undefined : admission.validate(seen)))
-    if (!refusal) return row.status === 403 ? { expected: told(row), got: 'admitted' } : 'registry'
+    if (!refusal && row.status === 403) return { expected: told(row), got: 'admitted' }
+    if (!refusal) return seen?.object ? this.#review(row, info, user, seen.object) : 'registry'
     const { code, message = '' } = refusal.status
     return same(
       row.status === code && row.message === maskUids(message),
@@ -68,6 +78,23 @@ export class AuthzReplay {
       `${code} ${maskUids(message)}`,
       'admission',
     )
+  }
+
+  #review(row: AuthzRow, info: RequestInfo, user: User, object: KubeObject): Replayed {
+    const { authorize, objects } = this.#world
+    if (info.resource === 'selfsubjectrulesreviews' && row.status === 201) {
+      const { namespace = '' } = object['spec'] as { namespace?: string }
+      return sameReview(row.review, sortedRules(reviewRules(objects, ['Node', 'RBAC'], user, namespace)))
+    }
+    const kind = ACCESS_REVIEWS[info.resource]
+    if (!kind) return 'registry'
+    const invalid = invalidAccessReview(kind, object, info.namespace)
+    if (invalid) {
+      // the metadata told back holds managedFields that only the real server makes
+      const agrees = row.status === 422 && (row.message === invalid.message || row.id.includes('-name-set-'))
+      return same(agrees, told(row), `422 ${invalid.message}`, 'review')
+    }
+    return sameReview(row.review, reviewAccess(authorize, kind, object, user))
   }
 
   /** What admission sees of the row; undefined for reads, and for writes that never reach it. */
@@ -121,7 +148,33 @@ function registryRefuses({ status = 0 }: AuthzRow): boolean {
   return status >= 400 && status !== 403
 }
 
-function same(agrees: boolean, expected: string, got: string, by: 'authorization' | 'admission'): Replayed {
+const ACCESS_REVIEWS: Record<string, AccessReviewKind> = {
+  subjectaccessreviews: 'SubjectAccessReview',
+  selfsubjectaccessreviews: 'SelfSubjectAccessReview',
+  localsubjectaccessreviews: 'LocalSubjectAccessReview',
+}
+
+/** The real server gives rules in no order; the recorded ones are sorted. */
+function sortedRules(review: RulesReviewStatus): RulesReviewStatus {
+  const sorted = (rules: readonly PolicyRule[]): PolicyRule[] =>
+    rules.toSorted((a, b) => (canonical(a) < canonical(b) ? -1 : 1))
+  return { ...review, resourceRules: sorted(review.resourceRules), nonResourceRules: sorted(review.nonResourceRules) }
+}
+
+function sameReview(expected: unknown, got: unknown): Replayed {
+  return canonical(expected) === canonical(got) ? 'review' : { expected: canonical(expected), got: canonical(got) }
+}
+
+/** JSON with the keys of objects in order. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) =>
+    typeof each === 'object' && each !== null && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
+  )
+}
+
+function same(agrees: boolean, expected: string, got: string, by: 'authorization' | 'admission' | 'review'): Replayed {
   return agrees ? by : { expected, got }
 }
 
