@@ -52,10 +52,11 @@ function zoneOffset(zone: string): number | undefined {
 /** Go's Format(time.RFC3339), to the second. */
 export function rfc3339(date: Date, offsetMinutes = 0): string {
   const local = new Date(date.getTime() + offsetMinutes * 60_000)
-  const two = (value: number): string => String(value).padStart(2, '0')
   const day = `${String(local.getUTCFullYear()).padStart(4, '0')}-${two(local.getUTCMonth() + 1)}-${two(local.getUTCDate())}`
   const clock = `${two(local.getUTCHours())}:${two(local.getUTCMinutes())}:${two(local.getUTCSeconds())}`
   const distance = Math.abs(offsetMinutes)
   const zone = `${offsetMinutes < 0 ? '-' : '+'}${two(Math.trunc(distance / 60))}:${two(distance % 60)}`
   return `${day}T${clock}${offsetMinutes === 0 ? 'Z' : zone}`
 }
+
+const two = (value: number): string => String(value).padStart(2, '0')

@@ -77,9 +77,9 @@ function authorityKeyIdentifier(certificate: Certificate, value: Buffer): true {
 
 /** Empty where the extension names the key by issuer and serial only. */
 export function parseAuthorityKeyIdentifier(value: Buffer): Buffer {
-  const malformed = (): never => refuse('x509: invalid authority key identifier')
-  const id = (new DerReader(value).read(SEQUENCE) ?? malformed()).readOptional(contextTag(0))
-  return id === null ? Buffer.alloc(0) : (id ?? malformed()).rest
+  const malformed = 'x509: invalid authority key identifier'
+  const id = (new DerReader(value).read(SEQUENCE) ?? refuse(malformed)).readOptional(contextTag(0))
+  return id === null ? Buffer.alloc(0) : (id ?? refuse(malformed)).rest
 }
 
 const KEY_USAGES: KeyUsage[] = [
@@ -114,12 +114,12 @@ function subjectAlternativeNames(certificate: Certificate, value: Buffer): boole
 }
 
 function basicConstraints(certificate: Certificate, value: Buffer): true {
-  const malformed = (): never => refuse('x509: invalid basic constraints')
-  const sequence = new DerReader(value).read(SEQUENCE) ?? malformed()
-  certificate.isCA = sequence.peek(1) && (sequence.readBoolean() ?? malformed())
+  const malformed = 'x509: invalid basic constraints'
+  const sequence = new DerReader(value).read(SEQUENCE) ?? refuse(malformed)
+  certificate.isCA = sequence.peek(1) && (sequence.readBoolean() ?? refuse(malformed))
   if (sequence.peek(2)) {
-    const limit = sequence.readUint64() ?? malformed()
-    if (limit > 0x7fffffffffffffffn) malformed()
+    const limit = sequence.readUint64() ?? refuse(malformed)
+    if (limit > 0x7fffffffffffffffn) refuse(malformed)
     certificate.maxPathLen = Number(limit)
   }
   certificate.basicConstraintsValid = true
@@ -147,14 +147,14 @@ function inhibitAnyPolicy(certificate: Certificate, value: Buffer): true {
 
 /** Read for its form only: the range fetches no CRL. */
 function crlDistributionPoints(_certificate: Certificate, value: Buffer): true {
-  const malformed = (): never => refuse('x509: invalid CRL distribution point')
+  const malformed = 'x509: invalid CRL distribution point'
   const points = new DerReader(value).read(SEQUENCE) ?? refuse('x509: invalid CRL distribution points')
   while (!points.isEmpty) {
-    const name = (points.read(SEQUENCE) ?? malformed()).readOptional(constructedTag(0))
+    const name = (points.read(SEQUENCE) ?? refuse(malformed)).readOptional(constructedTag(0))
     if (name === null) continue
-    const fullName = (name ?? malformed()).read(constructedTag(0)) ?? malformed()
+    const fullName = (name ?? refuse(malformed)).read(constructedTag(0)) ?? refuse(malformed)
     while (fullName.peek(contextTag(6))) {
-      if (fullName.read(contextTag(6)) === undefined) malformed()
+      if (fullName.read(contextTag(6)) === undefined) refuse(malformed)
     }
   }
   return true
@@ -162,12 +162,12 @@ function crlDistributionPoints(_certificate: Certificate, value: Buffer): true {
 
 /** Read for its form only: the range asks no OCSP responder. */
 function authorityInformationAccess(_certificate: Certificate, value: Buffer): true {
-  const malformed = (): never => refuse('x509: invalid authority info access')
-  const descriptions = new DerReader(value).read(SEQUENCE) ?? malformed()
+  const malformed = 'x509: invalid authority info access'
+  const descriptions = new DerReader(value).read(SEQUENCE) ?? refuse(malformed)
   while (!descriptions.isEmpty) {
-    const description = descriptions.read(SEQUENCE) ?? malformed()
-    if (description.readOid() === undefined) malformed()
-    if (description.readOptional(contextTag(6)) === undefined) malformed()
+    const description = descriptions.read(SEQUENCE) ?? refuse(malformed)
+    if (description.readOid() === undefined) refuse(malformed)
+    if (description.readOptional(contextTag(6)) === undefined) refuse(malformed)
   }
   return true
 }

@@ -28,29 +28,38 @@ export interface NameConstraints {
   hasUnhandledKind: boolean
 }
 
+const MALFORMED = 'x509: invalid NameConstraints extension'
+
 const EMAIL = contextTag(1)
 const DNS = contextTag(2)
 const URI = contextTag(6)
 const IP = contextTag(7)
 
 export function parseNameConstraints(value: Buffer): NameConstraints {
-  const malformed = (): never => refuse('x509: invalid NameConstraints extension')
   const outer = new DerReader(value)
-  const sequence = outer.read(SEQUENCE) ?? malformed()
-  if (!outer.isEmpty) malformed()
+  const sequence = outer.read(SEQUENCE) ?? refuse(MALFORMED)
+  if (!outer.isEmpty) refuse(MALFORMED)
   const permitted = sequence.readOptional(constructedTag(0))
-  const excluded = permitted === undefined ? malformed() : sequence.readOptional(constructedTag(1))
-  if (excluded === undefined || !sequence.isEmpty) malformed()
+  if (permitted === undefined) refuse(MALFORMED)
+  const excluded = sequence.readOptional(constructedTag(1))
+  if (excluded === undefined || !sequence.isEmpty) refuse(MALFORMED)
   if ((permitted?.isEmpty ?? true) && (excluded?.isEmpty ?? true)) refuse('x509: empty name constraints extension')
-  const constraints = { permitted: noSubtrees(), excluded: noSubtrees(), hasUnhandledKind: false }
-  for (const side of ['permitted', 'excluded'] as const) {
-    const trees = side === 'permitted' ? permitted : excluded
-    while (trees && !trees.isEmpty) {
-      const base = trees.read(SEQUENCE)?.readAny() ?? malformed()
-      if (!readSubtree(base.tag, base.content, constraints[side])) constraints.hasUnhandledKind = true
-    }
+  const constraints = { permitted: noSubtrees(), excluded: noSubtrees() }
+  const handled = [
+    permitted === null || readSubtrees(permitted, constraints.permitted),
+    excluded === null || readSubtrees(excluded, constraints.excluded),
+  ]
+  return { ...constraints, hasUnhandledKind: handled.includes(false) }
+}
+
+/** False where a kind is among them that Go does not handle. */
+function readSubtrees(trees: DerReader, into: Subtrees): boolean {
+  let handled = true
+  while (!trees.isEmpty) {
+    const base = trees.read(SEQUENCE)?.readAny() ?? refuse(MALFORMED)
+    handled = readSubtree(base.tag, base.content, into) && handled
   }
-  return constraints
+  return handled
 }
 
 const noSubtrees = (): Subtrees => ({ dns: [], ips: [], emails: [], uris: [] })

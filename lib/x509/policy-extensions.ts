@@ -4,12 +4,12 @@ import { refuse } from './errors.ts'
 
 /** certificatePolicies (RFC 5280 section 4.2.1.4); a policy may stand there once. */
 export function readPolicies(certificate: Certificate, value: Buffer): true {
-  const malformed = (): never => refuse('x509: invalid certificate policies')
-  const sequence = new DerReader(value).read(SEQUENCE) ?? malformed()
+  const malformed = 'x509: invalid certificate policies'
+  const sequence = new DerReader(value).read(SEQUENCE) ?? refuse(malformed)
   while (!sequence.isEmpty) {
-    const octets = sequence.read(SEQUENCE)?.read(OBJECT_IDENTIFIER)?.rest ?? malformed()
+    const octets = sequence.read(SEQUENCE)?.read(OBJECT_IDENTIFIER)?.rest ?? refuse(malformed)
     const policy = octets.toString('hex')
-    if (certificate.policies.includes(policy) || !isMinimalOid(octets)) malformed()
+    if (certificate.policies.includes(policy) || !isMinimalOid(octets)) refuse(malformed)
     certificate.policies.push(policy)
   }
   return true
@@ -27,12 +27,12 @@ function isMinimalOid(octets: Buffer): boolean {
 
 /** policyMappings (section 4.2.1.5). The OIDs' own form is not checked. */
 export function readPolicyMappings(certificate: Certificate, value: Buffer): true {
-  const malformed = (): never => refuse('x509: invalid policy mappings extension')
-  const sequence = new DerReader(value).read(SEQUENCE) ?? malformed()
+  const malformed = 'x509: invalid policy mappings extension'
+  const sequence = new DerReader(value).read(SEQUENCE) ?? refuse(malformed)
   while (!sequence.isEmpty) {
-    const mapping = sequence.read(SEQUENCE) ?? malformed()
-    const issuer = mapping.read(OBJECT_IDENTIFIER) ?? malformed()
-    const subject = mapping.read(OBJECT_IDENTIFIER) ?? malformed()
+    const mapping = sequence.read(SEQUENCE) ?? refuse(malformed)
+    const issuer = mapping.read(OBJECT_IDENTIFIER) ?? refuse(malformed)
+    const subject = mapping.read(OBJECT_IDENTIFIER) ?? refuse(malformed)
     certificate.policyMappings.push([issuer.rest.toString('hex'), subject.rest.toString('hex')])
   }
   return true
@@ -40,10 +40,10 @@ export function readPolicyMappings(certificate: Certificate, value: Buffer): tru
 
 /** policyConstraints (section 4.2.1.11). */
 export function readPolicyConstraints(certificate: Certificate, value: Buffer): true {
-  const malformed = (): never => refuse('x509: invalid policy constraints extension')
-  const sequence = new DerReader(value).read(SEQUENCE) ?? malformed()
+  const malformed = 'x509: invalid policy constraints extension'
+  const sequence = new DerReader(value).read(SEQUENCE) ?? refuse(malformed)
   const skipCertificates = (tag: number): number | undefined =>
-    sequence.peek(tag) ? Number(sequence.readInt64(tag) ?? malformed()) : undefined
+    sequence.peek(tag) ? Number(sequence.readInt64(tag) ?? refuse(malformed)) : undefined
   certificate.requireExplicitPolicy = skipCertificates(contextTag(0))
   certificate.inhibitPolicyMapping = skipCertificates(contextTag(1))
   return true

@@ -158,7 +158,7 @@ function userToString({ name, password }: NonNullable<Uri['user']>): string {
 
 /** The spelling it came in, if that is a valid one; else our own. */
 function escapedAs(plain: string, raw: string, mode: 'path' | 'fragment'): string {
-  const valid = [...raw].every((character) => /[!$&'()*+,;=:@[\]%]/.test(character) || UNESCAPED[mode].test(character))
+  const valid = raw.split('').every((one) => /[!$&'()*+,;=:@[\]%]/.test(one) || UNESCAPED[mode].test(one))
   if (raw !== '' && valid) return raw
   return plain === '*' && mode === 'path' ? '*' : escape(plain, mode)
 }
