@@ -8,7 +8,7 @@ import { ALERTS } from './alerts.ts'
 import type { KeyPair } from './listen.ts'
 import { sendOwnAlert } from './own-alert.ts'
 import { peerChain } from './peer-chain.ts'
-import { dialPlain } from './plain.ts'
+import { dialPlain, endsOf } from './plain.ts'
 import { cachedContext, GO_DEFAULT_POLICY, policyOptions, type TlsPolicy } from './policy.ts'
 import { Refusal, refusalOf } from './refusal.ts'
 
@@ -81,6 +81,7 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
       clearTimeout(timer)
       const refusal = options.insecureSkipVerify ? undefined : refuseServer(socket, options)
       if (!refusal) return resolve(socket)
+      Object.assign(refusal.details, endsOf(raw))
       // Go's client answers every failed verification with one alert, and an unparsable certificate with another.
       sendOwnAlert(raw, socket, refusal.details.alert ?? ALERTS.bad_certificate, secret)
       reject(refusal)

@@ -6,6 +6,9 @@ export interface RefusalDetails {
   /** Alert number, sent or received. */
   alert?: number
   cause?: unknown
+  /** `ip:port` of both ends of the connection that was refused, where one stood: what a witness line is joined on. */
+  local?: string
+  remote?: string
 }
 
 /** A connection or handshake that somebody refused, or that failed without anybody's word (`layer` undefined). */
