@@ -1,3 +1,15 @@
 /** The one door to the yaml package. */
-export { parse, parseAllDocuments, parseDocument, stringify, LineCounter, YAMLParseError, isMap, isSeq } from 'yaml'
+export {
+  isScalar,
+  parse,
+  parseAllDocuments,
+  parseDocument,
+  stringify,
+  LineCounter,
+  YAMLParseError,
+  isMap,
+  isNode,
+  isSeq,
+  visit,
+} from 'yaml'
 export type { Document } from 'yaml'

@@ -1,0 +1,168 @@
+/** Issues what a plan asks for, for the hosts of one run: every file of the PKI as it lies on its host. */
+import { randomBytes } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { CertificateSpec, Issued } from '../x509/certificate-spec.ts'
+import { issue } from '../x509/issue.ts'
+import { issueOdd } from '../x509/odd.ts'
+import { issueKeyPair } from '../x509/private-key.ts'
+import { kubeconfigText } from './kubeconfig-text.ts'
+import type { AuthorityPlan, NamePattern, PkiPlan, SubjectPlan } from './pki-plan.ts'
+
+/** A host as certificates name it. */
+export interface PkiHost {
+  name: string
+  role: string
+  /** The address that others dial in this run. */
+  address: string
+  /** This host's own loopback address in this run; a certificate for 127.0.0.1 also carries it. */
+  loop?: string
+}
+
+export interface PkiFile {
+  /** Absolute path on the host. */
+  path: string
+  text: string
+  mode: number
+}
+
+export interface IssuedPki {
+  /** By the plan's names; `sameAs` names resolve to the same pair. */
+  authorities: ReadonlyMap<string, Issued>
+  /** By host name. */
+  files: ReadonlyMap<string, readonly PkiFile[]>
+  /** What the run's own encryption keys are drawn from. */
+  seed: Buffer
+}
+
+export interface IssueOptions {
+  /** The moment of issue. "A year later" is a moment a year back: the certificates move, the clock stays. */
+  now?: Date
+  /** Turns the posture's addresses into the run's, in names and in kubeconfigs. */
+  mapAddress?: (address: string) => string
+}
+
+/** Everything is issued at once: the authorities first, then all they sign. */
+export async function issuePki(
+  plan: PkiPlan,
+  hosts: readonly PkiHost[],
+  options: IssueOptions = {},
+): Promise<IssuedPki> {
+  const { now = new Date(), mapAddress = (address) => address } = options
+  const files = new Map<string, PkiFile[]>(hosts.map((host) => [host.name, []]))
+  const put = (host: PkiHost, path: string | undefined, text: string, mode: number): void => {
+    if (path !== undefined) files.get(host.name)?.push({ path, text, mode })
+  }
+  const on = (place: string): PkiHost[] => hosts.filter((host) => host.role === place || host.name === place)
+  const notBefore = new Date(now.getTime() - plan.backdateMs)
+  const authorities = await issueAuthorities(plan, now, notBefore)
+  const authority = (name: string): Issued => {
+    const found = authorities.get(name)
+    if (!found) throw new Error(`[pki_authority] ${name}: the plan names no such authority`)
+    return found
+  }
+  const leaf = (subject: SubjectPlan, host: PkiHost): Promise<Issued> => {
+    const signer = authority(subject.signedBy)
+    const spec = specOf(subject, host, mapAddress, {
+      notBefore,
+      notAfter: new Date(now.getTime() + subject.validityMs),
+    })
+    return sameFamily(spec, plan, subject.signedBy) ? issue(spec, signer) : issueOdd(spec, signer)
+  }
+
+  for (const { name, files: places } of plan.authorities) {
+    const { certificate, privateKey } = authority(name)
+    for (const place of places) {
+      for (const host of on(place.on)) {
+        put(host, place.certificate, certificate, place.modes.certificate)
+        put(host, place.key, privateKey, place.modes.key)
+      }
+    }
+  }
+  await Promise.all([
+    ...plan.keyPairs.map(async (pair) => {
+      const { privateKey, publicKey } = await issueKeyPair(pair.key)
+      for (const host of on(pair.on)) {
+        put(host, pair.privateKey, privateKey, pair.modes.key)
+        // kubeadm writes sa.pub with the private key's mode (client-go/util/keyutil/key.go).
+        put(host, pair.publicKey, publicKey, pair.modes.key)
+      }
+    }),
+    ...plan.certificates.flatMap((each) =>
+      on(each.on).map(async (host) => {
+        const { certificate, privateKey } = await leaf(each, host)
+        put(host, each.certificate, certificate, each.modes.certificate)
+        put(host, each.keyFile, privateKey, each.modes.key)
+      }),
+    ),
+    ...plan.kubeconfigs.flatMap((each) =>
+      on(each.on).map(async (host) => {
+        const client = each.client && (await leaf(each.client, host))
+        const pem = each.client?.pem
+        if (client && pem) put(host, pem, client.certificate + client.privateKey, each.modes.key)
+        const ca = each.certificateAuthority && authority(each.certificateAuthority).certificate
+        put(host, each.file, kubeconfigText(each, { ca, client: pem ? undefined : client }), each.modes.kubeconfig)
+      }),
+    ),
+  ])
+  return { authorities, files, seed: randomBytes(32) }
+}
+
+async function issueAuthorities(plan: PkiPlan, now: Date, notBefore: Date): Promise<Map<string, Issued>> {
+  const validity = { notBefore, notAfter: new Date(now.getTime() + plan.caValidityMs) }
+  const own = plan.authorities.filter((each) => each.sameAs === undefined)
+  const issued = await Promise.all(
+    own.map(async ({ name, commonName, dnsNames, key }): Promise<[string, Issued]> => {
+      return [name, await issue({ commonName, dnsNames, key, isCa: true, ...validity })]
+    }),
+  )
+  const authorities = new Map(issued)
+  for (const { name } of plan.authorities) {
+    const pair = authorities.get(original(plan, name).name)
+    if (pair) authorities.set(name, pair)
+  }
+  return authorities
+}
+
+/** The authority behind a name, through `sameAs`. */
+function original(plan: PkiPlan, name: string): AuthorityPlan {
+  const seen = new Set<string>()
+  for (let at = name; !seen.has(at);) {
+    seen.add(at)
+    const found = plan.authorities.find((each) => each.name === at)
+    if (found?.sameAs === undefined && found) return found
+    at = found?.sameAs ?? at
+  }
+  throw new Error(
+    `[pki_authority] ${name}: sameAs leads in a circle (let one of ${[...seen].join(', ')} be an authority)`,
+  )
+}
+
+/** selfsigned signs within one key family only. */
+function sameFamily(spec: CertificateSpec, plan: PkiPlan, signedBy: string): boolean {
+  return spec.key?.slice(0, 3) === original(plan, signedBy).key.slice(0, 3)
+}
+
+function specOf(
+  subject: SubjectPlan,
+  host: PkiHost,
+  mapAddress: (address: string) => string,
+  validity: { notBefore: Date; notAfter: Date },
+): CertificateSpec {
+  const { sans } = subject
+  const addresses = [...sans.ip, ...(sans.hostAddress ? [host.address] : [])].flatMap((address) =>
+    address === '127.0.0.1' && host.loop !== undefined ? [address, host.loop] : [mapAddress(address)],
+  )
+  return {
+    commonName: nameOn(subject.commonName, host),
+    organizations: subject.organizations,
+    usages: subject.usages,
+    dnsNames: [...(sans.hostName && !isIP(host.name) ? [host.name] : []), ...sans.dns],
+    ipAddresses: [...new Set(addresses)],
+    key: subject.key,
+    ...validity,
+  }
+}
+
+function nameOn(pattern: NamePattern, host: PkiHost): string {
+  return pattern.hostName ? pattern.prefix + host.name : pattern.prefix
+}

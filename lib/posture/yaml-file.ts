@@ -1,0 +1,149 @@
+/** A YAML file of a posture: read with errors that name file and line, and edited without touching the rest of it. */
+import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from '../settings/yaml.ts'
+
+export type YamlPath = readonly (string | number)[]
+
+/** How the posture's files are written after an edit: as Kubernetes' own tools indent them. */
+const STYLE = { indentSeq: false, lineWidth: 0 } as const
+
+export class PostureError extends Error {
+  readonly code: string
+  /** Path below the posture's folder. */
+  readonly file: string
+  readonly line: number | undefined
+
+  constructor(code: string, file: string, line: number | undefined, rule: string) {
+    super(`[${code}] ${file}${line === undefined ? '' : `:${line}`}: ${rule}`)
+    this.code = code
+    this.file = file
+    this.line = line
+  }
+}
+
+/** One document, with the place of everything in it. */
+export class YamlFile {
+  readonly file: string
+  readonly document: Document
+  readonly #lines = new LineCounter()
+
+  /** @throws PostureError `[yaml_syntax]` with line and column of the first fault. */
+  constructor(file: string, text: string) {
+    this.file = file
+    this.document = parseDocument(text, { lineCounter: this.#lines })
+    const fault = this.document.errors[0]
+    if (fault) {
+      const { line, col } = this.#lines.linePos(fault.pos[0])
+      const rule = fault.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')
+      throw new PostureError('yaml_syntax', file, line, `column ${col}: ${rule}`)
+    }
+  }
+
+  /** The value at a path as plain data. */
+  get(path: YamlPath): unknown {
+    const node: unknown = path.length === 0 ? this.document.contents : this.document.getIn(path, true)
+    return isNode(node) ? node.toJS(this.document) : node
+  }
+
+  fail(path: YamlPath, rule: string): never {
+    const where = path.join('.')
+    throw new PostureError('posture_field', this.file, this.lineOf(path), where ? `${where}: ${rule}` : rule)
+  }
+
+  /** Line of a value, or of the nearest thing around it that exists. */
+  lineOf(path: YamlPath): number | undefined {
+    for (let length = path.length; length >= 0; length--) {
+      const node: unknown = length === 0 ? this.document.contents : this.document.getIn(path.slice(0, length), true)
+      if (isNode(node) && node.range) return this.#lines.linePos(node.range[0]).line
+    }
+    return undefined
+  }
+
+  string(path: YamlPath): string {
+    const value = this.get(path)
+    if (typeof value !== 'string' || value === '') this.fail(path, `must be text, got ${came(value)}`)
+    return value
+  }
+
+  optionalString(path: YamlPath): string | undefined {
+    return this.get(path) === undefined ? undefined : this.string(path)
+  }
+
+  flag(path: YamlPath): boolean {
+    const value = this.get(path) ?? false
+    if (typeof value !== 'boolean') this.fail(path, `must be true or false, got ${came(value)}`)
+    return value
+  }
+
+  /** A list of texts; absent means empty. */
+  strings(path: YamlPath): string[] {
+    return this.list(path).map((_, index) => this.string([...path, index]))
+  }
+
+  oneOf<T extends string>(path: YamlPath, choices: readonly T[], otherwise?: T): T {
+    const value = this.get(path)
+    if (value === undefined && otherwise !== undefined) return otherwise
+    const found = choices.find((choice) => choice === value)
+    return found ?? this.fail(path, `must be one of ${choices.join(', ')}, got ${came(value)}`)
+  }
+
+  list(path: YamlPath): unknown[] {
+    const value = this.get(path) ?? []
+    if (!Array.isArray(value)) this.fail(path, `must be a list, got ${came(value)}`)
+    return value
+  }
+
+  /** Keys of a mapping in the order they stand; absent means none. */
+  keys(path: YamlPath): string[] {
+    const value = this.get(path) ?? {}
+    if (typeof value !== 'object' || Array.isArray(value)) this.fail(path, `must be a mapping, got ${came(value)}`)
+    return Object.keys(value)
+  }
+
+  /** Refuses a key that nobody reads: a misspelt setting must not be silently without effect. */
+  only(path: YamlPath, known: readonly string[]): void {
+    for (const key of this.keys(path)) {
+      if (!known.includes(key)) this.fail([...path, key], `is not a field here; known are ${known.join(', ')}`)
+    }
+  }
+}
+
+/**
+ * The text with the value at `path` set, or removed where `value` is undefined. A new key goes where the alphabet puts
+ * it, which is how Kubernetes' own tools order them; a mapping that becomes empty by a removal goes too.
+ */
+export function editYaml(file: string, text: string, path: YamlPath, value: unknown): string {
+  const { document } = new YamlFile(file, text)
+  if (value === undefined) {
+    if (!document.hasIn(path)) return text
+    document.deleteIn(path)
+    for (let length = path.length - 1; length > 0; length--) {
+      const parent: unknown = document.getIn(path.slice(0, length), true)
+      if (!isMap(parent) || parent.items.length > 0) break
+      document.deleteIn(path.slice(0, length))
+    }
+    return document.toString(STYLE)
+  }
+  if (JSON.stringify(document.getIn(path)) === JSON.stringify(value)) return text
+  for (let length = 0; length < path.length; length++) addInOrder(document, path, length, value)
+  document.setIn(path, typeof value === 'object' ? document.createNode(value) : value)
+  return document.toString(STYLE)
+}
+
+function addInOrder(document: Document, path: YamlPath, length: number, value: unknown): void {
+  const parent: unknown = length === 0 ? document.contents : document.getIn(path.slice(0, length), true)
+  const key = path[length]
+  if (!isMap(parent) || typeof key !== 'string' || parent.has(key)) return
+  const last = length === path.length - 1
+  const pair = document.createPair(key, last ? value : {})
+  const keys = parent.items.map(({ key }) => String(isScalar(key) ? key.value : key))
+  const sorted = keys.every((each, index) => index === 0 || keys[index - 1]! <= each)
+  const after = sorted ? keys.findIndex((each) => each > key) : -1
+  if (after === -1) parent.items.push(pair)
+  else parent.items.splice(after, 0, pair)
+}
+
+/** A value in a message, short. */
+export function came(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing'
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
