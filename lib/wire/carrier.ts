@@ -1,9 +1,9 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { assertLoopback } from '../tls/loopback.ts'
 import { Conversation } from './conversation.ts'
 import { endpoint, plainAddress } from './endpoint.ts'
 import { Ledger, type Ending, type LedgerEntry } from './ledger.ts'
 import { matchesLink, OPERATOR, sameFilter, UNKNOWN_HOST, type LinkFilter } from './link.ts'
-import { requireLoopback } from './loopback.ts'
 import { relay, type Direction } from './relay.ts'
 import { Tap, type TapFacts, type TapOptions } from './tap.ts'
 import { errorCode, WireError } from './wire-error.ts'
@@ -47,7 +47,10 @@ export class Carrier {
   #lastHandle = 0
 
   addHosts(hosts: readonly WireHost[]): void {
-    for (const { face, back } of hosts) [face, back].forEach(requireLoopback)
+    for (const { face, back } of hosts) {
+      assertLoopback(face, 'listen on')
+      assertLoopback(back, 'dial')
+    }
     for (const host of hosts) {
       this.#hosts.set(host.name, host)
       this.#hostByFace.set(host.face, host.name)
@@ -118,7 +121,7 @@ export class Carrier {
 
   /** Sends new connections of a link to another address. Those that the address's own host opens go on as ever. */
   divert(filter: LinkFilter, target: DivertTarget): void {
-    requireLoopback(target.address)
+    assertLoopback(target.address, 'dial')
     this.undivert(filter)
     this.#diverts.push({ filter, target })
   }

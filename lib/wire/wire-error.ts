@@ -9,7 +9,9 @@ export class WireError extends Error {
   }
 }
 
-/** The `code` of a system error, or of one of ours. */
+/** The `code` of a system error, or the bracketed word that an error of this project begins with. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  if (!(error instanceof Error)) return undefined
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return /^\[(\w+)\]/.exec(error.message)?.[1]
 }
