@@ -13,6 +13,11 @@ export interface Frame {
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0)
 
+  /** Of a frame that is not whole yet. */
+  get pendingBytes(): number {
+    return this.#rest.length
+  }
+
   push(chunk: Buffer): Frame[] {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     const frames: Frame[] = []
