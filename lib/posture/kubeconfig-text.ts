@@ -1,6 +1,7 @@
 import { stringify } from '../settings/yaml.ts'
 import type { Issued } from '../x509/certificate-spec.ts'
 import type { KubeconfigPlan } from './pki-plan.ts'
+import { YAML_STYLE } from './yaml-file.ts'
 
 /** A kubeconfig as kubeadm writes it (cmd/kubeadm/app/util/kubeconfig/kubeconfig.go): one cluster, context and user. */
 export function kubeconfigText(
@@ -14,8 +15,12 @@ export function kubeconfigText(
       clusters: [
         {
           cluster: {
-            ...(given.ca ? { 'certificate-authority-data': base64(given.ca) } : {}),
-            ...(plan.insecureSkipTlsVerify ? { 'insecure-skip-tls-verify': true } : {}),
+            // client-go refuses a kubeconfig that has both.
+            ...(plan.insecureSkipTlsVerify
+              ? { 'insecure-skip-tls-verify': true }
+              : given.ca
+                ? { 'certificate-authority-data': base64(given.ca) }
+                : {}),
             server,
           },
           name: cluster,
@@ -38,7 +43,7 @@ export function kubeconfigText(
         },
       ],
     },
-    { indentSeq: false, lineWidth: 0 },
+    YAML_STYLE,
   )
 }
 

@@ -1,7 +1,7 @@
 /** Static Pod manifests: what a component is started with, and edits that leave the rest of the file as it stands. */
 import { isMap, isScalar, isSeq, parseDocument } from '../settings/yaml.ts'
 import { isComponent, type Component } from './component.ts'
-import { PostureError, YamlFile } from './yaml-file.ts'
+import { PostureError, YAML_STYLE, YamlFile } from './yaml-file.ts'
 
 export interface Mount {
   /** In the container. */
@@ -127,6 +127,23 @@ export function setFlag(file: string, text: string, name: string, value: string 
   const next = items.find((item) => item.value.startsWith('--') && flagName(item.value) > name)
   const at = next ? next.lineStart : (items.at(-1) ?? first).lineEnd
   return text.slice(0, at) + line + text.slice(at)
+}
+
+/** The manifest with a folder of the host mounted read-only at its own path, unless it is mounted already. */
+export function addHostFolder(file: string, text: string, name: string, path: string): string {
+  if (
+    readManifest(file, text)?.mounts.some(({ mountPath }) => mountPath === path || path.startsWith(`${mountPath}/`))
+  ) {
+    return text
+  }
+  const { document } = new YamlFile(file, text)
+  document.addIn(
+    ['spec', 'containers', 0, 'volumeMounts'],
+    document.createNode({ mountPath: path, name, readOnly: true }),
+  )
+  const volume = { hostPath: { path, type: 'DirectoryOrCreate' }, name }
+  document.addIn(['spec', 'volumes'], document.createNode(volume))
+  return document.toString(YAML_STYLE)
 }
 
 /** The manifest with every argument replaced by `map`'s answer, and all other text by `mapRest`'s. */

@@ -14,6 +14,7 @@
  *     dnsNames: [kubernetes]
  *     files:
  *     - {on: control-plane, certificate: /etc/kubernetes/pki/ca.crt, key: /etc/kubernetes/pki/ca.key}
+ *     modes: {key: '0644'}               # where they differ from the modes above, here as below
  *   etcd-ca: {sameAs: ca, files: […]}    # one authority under two paths
  * keyPairs:
  *   sa: {on: control-plane, privateKey: /etc/kubernetes/pki/sa.key, publicKey: /etc/kubernetes/pki/sa.pub}

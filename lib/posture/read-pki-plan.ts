@@ -75,29 +75,30 @@ class PlanReader {
 
   authority(name: string, path: YamlPath): AuthorityPlan {
     const { yaml } = this
-    yaml.only(path, ['commonName', 'dnsNames', 'encryptionAlgorithm', 'sameAs', 'files'])
+    yaml.only(path, ['commonName', 'dnsNames', 'encryptionAlgorithm', 'sameAs', 'files', 'modes'])
+    const modes = this.modesAt([...path, 'modes'])
     const sameAs = yaml.optionalString([...path, 'sameAs'])
     const plan: AuthorityPlan = {
       name,
       commonName: sameAs === undefined ? yaml.string([...path, 'commonName']) : '',
       dnsNames: yaml.strings([...path, 'dnsNames']),
       key: this.keyAt(path),
-      files: yaml.list([...path, 'files']).map((_, index) => this.authorityFile([...path, 'files', index])),
+      files: yaml.list([...path, 'files']).map((_, index) => this.authorityFile([...path, 'files', index], modes)),
     }
     if (sameAs !== undefined) plan.sameAs = this.authorityName([...path, 'sameAs'])
     if (sameAs === name) yaml.fail([...path, 'sameAs'], 'names itself')
     return plan
   }
 
-  authorityFile(path: YamlPath): AuthorityPlan['files'][number] {
-    this.yaml.only(path, ['on', 'certificate', 'key', 'modes'])
+  authorityFile(path: YamlPath, modes: Modes): AuthorityPlan['files'][number] {
+    this.yaml.only(path, ['on', 'certificate', 'key'])
     const certificate = this.yaml.optionalString([...path, 'certificate'])
     const key = this.yaml.optionalString([...path, 'key'])
     return {
       on: this.place(path),
       ...(certificate ? { certificate } : {}),
       ...(key ? { key } : {}),
-      modes: this.modesAt([...path, 'modes']),
+      modes,
     }
   }
 

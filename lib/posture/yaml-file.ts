@@ -4,7 +4,7 @@ import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } fr
 export type YamlPath = readonly (string | number)[]
 
 /** How the posture's files are written after an edit: as Kubernetes' own tools indent them. */
-const STYLE = { indentSeq: false, lineWidth: 0 } as const
+export const YAML_STYLE = { indentSeq: false, lineWidth: 0 } as const
 
 export class PostureError extends Error {
   readonly code: string
@@ -121,12 +121,12 @@ export function editYaml(file: string, text: string, path: YamlPath, value: unkn
       if (!isMap(parent) || parent.items.length > 0) break
       document.deleteIn(path.slice(0, length))
     }
-    return document.toString(STYLE)
+    return document.toString(YAML_STYLE)
   }
   if (JSON.stringify(document.getIn(path)) === JSON.stringify(value)) return text
   for (let length = 0; length < path.length; length++) addInOrder(document, path, length, value)
   document.setIn(path, typeof value === 'object' ? document.createNode(value) : value)
-  return document.toString(STYLE)
+  return document.toString(YAML_STYLE)
 }
 
 function addInOrder(document: Document, path: YamlPath, length: number, value: unknown): void {

@@ -1,0 +1,17 @@
+import type { Control } from './control.ts'
+import { APISERVER_CONTROLS } from './controls/apiserver-controls.ts'
+import { APISERVER_TLS } from './controls/apiserver-tls.ts'
+import { CREDENTIAL_CONTROLS } from './controls/credential-controls.ts'
+import { ENCRYPTION_CONTROLS } from './controls/encryption-controls.ts'
+import { ETCD_CONTROLS } from './controls/etcd-controls.ts'
+import { KUBELET_CONTROLS } from './controls/kubelet-controls.ts'
+
+/** Every control there is, by id. */
+export const CONTROLS: readonly Control[] = [
+  APISERVER_TLS,
+  ...APISERVER_CONTROLS,
+  ...KUBELET_CONTROLS,
+  ...ETCD_CONTROLS,
+  ...ENCRYPTION_CONTROLS,
+  ...CREDENTIAL_CONTROLS,
+]

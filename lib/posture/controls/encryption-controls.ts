@@ -1,0 +1,99 @@
+/** Controls of what lies in etcd. */
+import { isMap, isSeq } from '../../settings/yaml.ts'
+import { editManifests, flagOf, manifestsOf, withFlag } from '../change-posture.ts'
+import type { Control } from '../control.ts'
+import { addHostFolder } from '../manifest.ts'
+import { withFile, type Posture } from '../posture.ts'
+import { editYaml, YAML_STYLE, YamlFile } from '../yaml-file.ts'
+import { manifestPath } from './manifest-path.ts'
+
+const FOLDER = '/etc/kubernetes/enc'
+const CONFIG = `${FOLDER}/enc.yaml`
+
+/** As kubernetes.io documents it (docs/tasks/administer-cluster/encrypt-data); the key is drawn anew for each run. */
+const SECRETBOX = `apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources:
+  - secrets
+  providers:
+  - secretbox:
+      keys:
+      - name: key1
+        secret: bXRscy1yYW5nZSBleGFtcGxlIGtleSAzMiBieXRlcyE=
+  - identity: {}
+`
+
+export const ENCRYPTION_CONTROLS: readonly Control[] = [
+  {
+    id: 'encryption-provider',
+    title: 'kube-apiserver seals Secrets before it stores them',
+    cis: ['1.2.27', '1.2.28'],
+    layer: 'at-rest',
+    files: [manifestPath('kube-apiserver')],
+    weaken: (posture) => withFlag(posture, 'kube-apiserver', 'encryption-provider-config', undefined),
+    restore: (posture) => {
+      if (flagOf(posture, 'kube-apiserver', 'encryption-provider-config') !== undefined) return posture
+      const mounted = editManifests(withConfig(posture), 'kube-apiserver', (text, file) =>
+        addHostFolder(file, text, 'enc', FOLDER),
+      )
+      return withFlag(mounted, 'kube-apiserver', 'encryption-provider-config', CONFIG)
+    },
+  },
+  {
+    id: 'encryption-first-provider',
+    title: 'the first provider, which writes, is one that seals',
+    cis: ['1.2.28'],
+    layer: 'at-rest',
+    files: [CONFIG],
+    weaken: (posture) => editConfig(posture, (text, file) => moveIdentity(file, text, true)),
+    restore: (posture) => editConfig(posture, (text, file) => moveIdentity(file, text, false)),
+  },
+  {
+    id: 'encryption-authenticated',
+    title: 'what is sealed cannot be changed unnoticed (secretbox, not aescbc)',
+    layer: 'at-rest',
+    files: [CONFIG],
+    weaken: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )secretbox:/gm, '$1aescbc:')),
+    restore: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )aescbc:/gm, '$1secretbox:')),
+  },
+]
+
+function editConfig(posture: Posture, edit: (text: string, file: string) => string): Posture {
+  const path = flagOf(posture, 'kube-apiserver', 'encryption-provider-config')
+  return [...posture.files].reduce(
+    (changed, [file, text]) =>
+      path !== undefined && file.endsWith(path) ? withFile(changed, file, edit(text, file)) : changed,
+    posture,
+  )
+}
+
+/** `identity` at the head of every list of providers, or at its end. */
+function moveIdentity(file: string, text: string, first: boolean): string {
+  const { document } = new YamlFile(file, text)
+  const resources = document.get('resources')
+  let moved = false
+  for (const entry of isSeq(resources) ? resources.items : []) {
+    const providers = isMap(entry) ? entry.get('providers') : undefined
+    if (!isSeq(providers)) continue
+    const at = providers.items.findIndex((item) => isMap(item) && item.has('identity'))
+    if (at === -1 || at === (first ? 0 : providers.items.length - 1)) continue
+    const [identity] = providers.items.splice(at, 1)
+    if (first) providers.items.unshift(identity)
+    else providers.items.push(identity)
+    moved = true
+  }
+  return moved ? document.toString(YAML_STYLE) : text
+}
+
+/** The configuration beside kube-apiserver's manifest, readable by its owner alone. */
+function withConfig(posture: Posture): Posture {
+  const written = manifestsOf(posture, 'kube-apiserver').reduce((changed, manifest) => {
+    const file = `hosts/${manifest.split('/')[1]}${CONFIG}`
+    return changed.files.has(file) ? changed : withFile(changed, file, SECRETBOX)
+  }, posture)
+  if (written.modes.some(({ path }) => path === CONFIG)) return written
+  const text = written.files.get('posture.yaml') ?? ''
+  const entry = { path: CONFIG, mode: '0600' }
+  return withFile(written, 'posture.yaml', editYaml('posture.yaml', text, ['files', written.modes.length], entry))
+}

@@ -1,0 +1,137 @@
+/** Controls of etcd's listeners, and of kube-apiserver as their client. */
+import { flagOf, withFlag, withFlagsAtLeast, withPki } from '../change-posture.ts'
+import type { Control } from '../control.ts'
+import { manifestPath } from './manifest-path.ts'
+import type { Posture } from '../posture.ts'
+
+const ETCD = manifestPath('etcd')
+const APISERVER = manifestPath('kube-apiserver')
+const CA = '/etc/kubernetes/pki/etcd/ca.crt'
+
+const CLIENT_URLS = ['listen-client-urls', 'advertise-client-urls']
+const PEER_URLS = ['listen-peer-urls', 'initial-advertise-peer-urls', 'initial-cluster']
+
+/** Every URL of some flags with another scheme; flags that are not there stay away. */
+function withScheme(
+  posture: Posture,
+  component: 'etcd' | 'kube-apiserver',
+  flags: readonly string[],
+  scheme: string,
+): Posture {
+  return flags.reduce((changed, name) => {
+    const value = flagOf(changed, component, name)
+    return value === undefined
+      ? changed
+      : withFlag(changed, component, name, value.replace(/https?:\/\//g, `${scheme}://`))
+  }, posture)
+}
+
+function hasEtcd(posture: Posture): boolean {
+  return flagOf(posture, 'etcd', 'data-dir') !== undefined || flagOf(posture, 'etcd', 'name') !== undefined
+}
+
+export const ETCD_CONTROLS: readonly Control[] = [
+  {
+    id: 'etcd-client-tls',
+    title: 'etcd serves its clients over TLS',
+    cis: ['2.1'],
+    layer: 'crypto',
+    files: [ETCD, APISERVER],
+    weaken: (posture) =>
+      withScheme(withScheme(posture, 'etcd', CLIENT_URLS, 'http'), 'kube-apiserver', ['etcd-servers'], 'http'),
+    restore: (posture) => {
+      const served = withFlagsAtLeast(withScheme(posture, 'etcd', CLIENT_URLS, 'https'), 'etcd', {
+        'cert-file': '/etc/kubernetes/pki/etcd/server.crt',
+        'key-file': '/etc/kubernetes/pki/etcd/server.key',
+      })
+      const dialled = withScheme(served, 'kube-apiserver', ['etcd-servers'], 'https')
+      return withFlagsAtLeast(dialled, 'kube-apiserver', { 'etcd-cafile': CA })
+    },
+  },
+  {
+    id: 'etcd-peer-tls',
+    title: 'etcd members speak TLS to each other',
+    cis: ['2.4'],
+    layer: 'crypto',
+    files: [ETCD],
+    weaken: (posture) => withScheme(posture, 'etcd', PEER_URLS, 'http'),
+    restore: (posture) =>
+      withFlagsAtLeast(withScheme(posture, 'etcd', PEER_URLS, 'https'), 'etcd', {
+        'peer-cert-file': '/etc/kubernetes/pki/etcd/peer.crt',
+        'peer-key-file': '/etc/kubernetes/pki/etcd/peer.key',
+      }),
+  },
+  {
+    id: 'etcd-client-cert-auth',
+    title: 'etcd is told to demand client certificates (a CA file alone makes it demand them too)',
+    cis: ['2.2'],
+    layer: 'tls-alert',
+    files: [ETCD],
+    weaken: (posture) => withFlag(posture, 'etcd', 'client-cert-auth', undefined),
+    restore: (posture) =>
+      withApiserverClient(
+        withFlagsAtLeast(withFlag(posture, 'etcd', 'client-cert-auth', 'true'), 'etcd', { 'trusted-ca-file': CA }),
+      ),
+  },
+  {
+    id: 'etcd-trusted-ca-file',
+    title: 'etcd knows which CA signs its clients, and therefore demands a certificate',
+    cis: ['2.2', '2.7'],
+    layer: 'tls-alert',
+    files: [ETCD],
+    weaken: (posture) => withFlag(posture, 'etcd', 'trusted-ca-file', undefined),
+    restore: (posture) => withApiserverClient(withFlagsAtLeast(posture, 'etcd', { 'trusted-ca-file': CA })),
+  },
+  {
+    id: 'etcd-peer-client-cert-auth',
+    title: 'etcd is told to demand certificates of its peers (a CA file alone makes it demand them too)',
+    cis: ['2.5'],
+    layer: 'tls-alert',
+    files: [ETCD],
+    weaken: (posture) => withFlag(posture, 'etcd', 'peer-client-cert-auth', undefined),
+    restore: (posture) =>
+      withFlagsAtLeast(withFlag(posture, 'etcd', 'peer-client-cert-auth', 'true'), 'etcd', {
+        'peer-trusted-ca-file': CA,
+      }),
+  },
+  {
+    id: 'etcd-peer-trusted-ca-file',
+    title: 'etcd knows which CA signs its peers, and therefore demands a certificate',
+    cis: ['2.5'],
+    layer: 'tls-alert',
+    files: [ETCD],
+    weaken: (posture) => withFlag(posture, 'etcd', 'peer-trusted-ca-file', undefined),
+    restore: (posture) => withFlagsAtLeast(posture, 'etcd', { 'peer-trusted-ca-file': CA }),
+  },
+  {
+    id: 'dedicated-etcd-ca',
+    title: `etcd trusts a CA of its own, which signs nobody's kubelet`,
+    cis: ['2.7'],
+    layer: 'tls-alert',
+    files: ['pki.yaml'],
+    weaken: (posture) => {
+      const known = new Set(posture.pki.authorities.map(({ name }) => name))
+      return known.has('ca') && known.has('etcd-ca')
+        ? withPki(posture, ['authorities', 'etcd-ca', 'sameAs'], 'ca')
+        : posture
+    },
+    restore: (posture) => withPki(posture, ['authorities', 'etcd-ca', 'sameAs'], undefined),
+  },
+  {
+    id: 'etcd-cafile',
+    title: `kube-apiserver verifies etcd by etcd's CA; without it by the machine's roots, which never signed etcd: the link dies`,
+    cis: ['1.2.26'],
+    layer: 'cert-verify',
+    files: [APISERVER],
+    weaken: (posture) => withFlag(posture, 'kube-apiserver', 'etcd-cafile', undefined),
+    restore: (posture) =>
+      hasEtcd(posture) ? withFlagsAtLeast(posture, 'kube-apiserver', { 'etcd-cafile': CA }) : posture,
+  },
+]
+
+function withApiserverClient(posture: Posture): Posture {
+  return withFlagsAtLeast(posture, 'kube-apiserver', {
+    'etcd-certfile': '/etc/kubernetes/pki/apiserver-etcd-client.crt',
+    'etcd-keyfile': '/etc/kubernetes/pki/apiserver-etcd-client.key',
+  })
+}

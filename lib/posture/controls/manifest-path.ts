@@ -1,0 +1,6 @@
+import type { Component } from '../component.ts'
+
+/** Where kubeadm puts a component's manifest. */
+export function manifestPath(component: Component): string {
+  return `/etc/kubernetes/manifests/${component}.yaml`
+}
