@@ -3,9 +3,9 @@
  * takes effect on an open connection. apiserver/pkg/authentication/request/x509/x509.go.
  */
 import type { User } from '../../../lib/kube/user.ts'
-import { userFromCertificate } from '../../../lib/kube/x509-user.ts'
+import { CertificateUserError, userFromCertificate } from '../../../lib/kube/x509-user.ts'
 import type { Certificate } from '../../../lib/x509/parse.ts'
-import { parseCertificate } from '../../../lib/x509/parse.ts'
+import { CertificateParseError, parseCertificate } from '../../../lib/x509/parse.ts'
 import { certPool } from '../../../lib/x509/pool.ts'
 import type { CertPool } from '../../../lib/x509/pool.ts'
 import { verify } from '../../../lib/x509/verify.ts'
@@ -31,15 +31,24 @@ export class CaBundle {
   }
 }
 
-const parsed = new WeakMap<readonly Buffer[], Certificate[]>()
+const parsed = new WeakMap<readonly Buffer[], Certificate[] | { error: string }>()
 
-/** The chain a client sent, parsed once for its connection. */
-export function parsePeerChain(peerChain: readonly Buffer[]): Certificate[] {
+/** The chain a client sent, parsed once for its connection. What does not parse has mostly failed the handshake already. */
+export function parsePeerChain(peerChain: readonly Buffer[]): Certificate[] | { error: string } {
   const known = parsed.get(peerChain)
   if (known) return known
-  const chain = peerChain.map(parseCertificate)
+  const chain = tryParse(peerChain)
   parsed.set(peerChain, chain)
   return chain
+}
+
+function tryParse(peerChain: readonly Buffer[]): Certificate[] | { error: string } {
+  try {
+    return peerChain.map(parseCertificate)
+  } catch (error) {
+    if (!(error instanceof CertificateParseError)) throw error
+    return { error: error.message }
+  }
 }
 
 /** Why the leaf is not one of this bundle's clients, in Go's words; undefined where it is one. */
@@ -54,17 +63,18 @@ export type CertificateAnswer = { user: User } | { error: string } | undefined
 export function userOfClientCertificate(peerChain: readonly Buffer[], ca: CaBundle, now: Date): CertificateAnswer {
   const roots = ca.pool()
   if (peerChain.length === 0 || !roots) return undefined
+  const chain = parsePeerChain(peerChain)
+  if ('error' in chain) return chain
+  const leaf = chain[0]
+  if (!leaf) return undefined
+  const refused = refuseClientChain(chain, roots, now)
+  if (refused !== undefined) return { error: `verifying certificate ${certificateIdentifier(leaf)} failed: ${refused}` }
   try {
-    const chain = parsePeerChain(peerChain)
-    const leaf = chain[0]
-    if (!leaf) return undefined
-    const refused = refuseClientChain(chain, roots, now)
-    if (refused !== undefined)
-      return { error: `verifying certificate ${certificateIdentifier(leaf)} failed: ${refused}` }
     const user = userFromCertificate(leaf)
     return user && { user }
   } catch (error) {
-    return { error: (error as Error).message }
+    if (!(error instanceof CertificateUserError)) throw error
+    return { error: error.message }
   }
 }
 

@@ -27,6 +27,7 @@ export function userOfFrontProxy(
   const roots = settings.ca.pool()
   if (peerChain.length === 0 || !roots) return undefined
   const chain = parsePeerChain(peerChain)
+  if ('error' in chain) return chain
   const refused = refuseClientChain(chain, roots, now)
   if (refused !== undefined) return { error: refused }
   const name = chain[0]?.subject.commonName ?? ''
