@@ -62,12 +62,20 @@ function apply({ how, path, object }: StateStep, objects: MemoryObjects, admissi
   if (how === 'POST') {
     const refusal = admission.mutate({ operation: 'CREATE', request, user: SUPER_ADMIN, object })
     if (refusal) throw new Error(`[state_refused] ${path}: ${refusal.status.message}`)
-    objects.put(request.resource, object)
+    objects.put(request.resource, withData(object))
     return
   }
   const stored = objects.get(request.resource, request.namespace, request.name)
   if (!stored) throw new Error(`[state_order] ${path}: no such object to give a status to`)
   objects.put(request.resource, { ...stored, status: object })
+}
+
+/** What the registry makes of a Secret's stringData. */
+function withData(object: KubeObject): KubeObject {
+  const { stringData, ...rest } = object
+  if (typeof stringData !== 'object' || stringData === null) return object
+  const data = Object.entries(stringData).map(([key, value]) => [key, Buffer.from(String(value)).toString('base64')])
+  return { ...rest, data: Object.fromEntries(data) }
 }
 
 interface Credential {
