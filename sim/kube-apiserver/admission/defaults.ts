@@ -87,5 +87,5 @@ export const taintNodesByCondition: AdmissionPlugin = {
 }
 
 function specOf(pod: KubeObject): PodSpec {
-  return (pod['spec'] ??= {}) as PodSpec
+  return (pod['spec'] ??= {})
 }

@@ -195,10 +195,13 @@ function withoutUser(wanted: Wanted, constrained: boolean): Status {
   return badRequest(`requested ${text}`).status
 }
 
+function goStrings(values: readonly string[]): string {
+  return `[]string{${values.map(goQuote).join(', ')}}`
+}
+
 function goDump({ groups, uid, extra }: Wanted): string {
-  const strings = (values: readonly string[]): string => `[]string{${values.map(goQuote).join(', ')}}`
-  const entries = Object.entries(extra).map(([key, values]) => `${goQuote(key)}:${strings(values)}`)
-  const groupsText = groups.length === 0 ? '[]string(nil)' : strings(groups)
+  const entries = Object.entries(extra).map(([key, values]) => `${goQuote(key)}:${goStrings(values)}`)
+  const groupsText = groups.length === 0 ? '[]string(nil)' : goStrings(groups)
   const extraText = entries.length === 0 ? 'map[string][]string(nil)' : `map[string][]string{${entries.join(', ')}}`
   return `&user.DefaultInfo{Name:"", UID:${goQuote(uid)}, Groups:${groupsText}, Extra:${extraText}}`
 }

@@ -156,9 +156,11 @@ const ACCESS_REVIEWS: Record<string, AccessReviewKind> = {
 
 /** The real server gives rules in no order; the recorded ones are sorted. */
 function sortedRules(review: RulesReviewStatus): RulesReviewStatus {
-  const sorted = (rules: readonly PolicyRule[]): PolicyRule[] =>
-    rules.toSorted((a, b) => (canonical(a) < canonical(b) ? -1 : 1))
-  return { ...review, resourceRules: sorted(review.resourceRules), nonResourceRules: sorted(review.nonResourceRules) }
+  return { ...review, resourceRules: inOrder(review.resourceRules), nonResourceRules: inOrder(review.nonResourceRules) }
+}
+
+function inOrder(rules: readonly PolicyRule[]): PolicyRule[] {
+  return rules.toSorted((a, b) => (canonical(a) < canonical(b) ? -1 : 1))
 }
 
 function sameReview(expected: unknown, got: unknown): Replayed {

@@ -78,9 +78,11 @@ export class RecordedCredentials {
   }
 }
 
+function root(commonName: string): WrittenCertificate {
+  return writeCertificate({ subject: [['CN', commonName]], ...CA_USAGE })
+}
+
 function makeAuthorities(): Map<string, WrittenCertificate> {
-  const root = (commonName: string): WrittenCertificate =>
-    writeCertificate({ subject: [['CN', commonName]], ...CA_USAGE })
   const ca = root('kubernetes')
   const below = (commonName: string, more: Partial<CertificateProperties> = {}, issuer = ca): WrittenCertificate =>
     writeCertificate({ subject: [['CN', commonName]], ...CA_USAGE, ...more }, issuer)
@@ -194,7 +196,7 @@ function makeTokens(objects: MemoryObjects, key: string, publicPem: string): Map
     ['token:recreated-sa', signed({ namespace: 'team-a', serviceaccount: { name: 'builder', uid: nowhere } })],
     ['token:legacy', stored],
     ['token:legacy-no-secret', legacy('never')],
-    ['token:legacy-other-token', `${signJwt({ ...claimsOf(stored), extra: 1 }, key)}`],
+    ['token:legacy-other-token', signJwt({ ...claimsOf(stored), extra: 1 }, key)],
     ['token:garbage', 'garbage'],
     ['token:garbage-jwt', 'a.b.c'],
     ['token:long-garbage', 'x'.repeat(8000)],

@@ -35,6 +35,16 @@ function told(refusal: AdmissionRefusal | undefined): [code?: number, layer?: st
   return refusal ? [refusal.status.code ?? 0, refusal.layer, refusal.status.message ?? ''] : []
 }
 
+const configMap = (): KubeObject => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c' } })
+
+const role = (rules: object[], more: object = {}): KubeObject => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  metadata: { name: 'new' },
+  rules,
+  ...more,
+})
+
 t.test('which plugins are on', async (t) => {
   t.notOk(
     enabledPlugins({ enable: [], disable: [] }).includes('NodeRestriction'),
@@ -94,7 +104,6 @@ t.test('ServiceAccount gives a Pod an account and its token', async (t) => {
 
 t.test('NamespaceLifecycle', async (t) => {
   const { objects, admission } = recordedWorld()
-  const configMap = (): KubeObject => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c' } })
   t.strictSame(told(admission.mutate(create('/api/v1/namespaces/nowhere/configmaps', configMap()))), [
     404,
     'admission',
@@ -206,13 +215,6 @@ t.test('NodeRestriction keeps a kubelet to its Pods and tokens', async (t) => {
 
 t.test('nobody grants what he does not hold', async (t) => {
   const user: User = { username: 'rbac-editor', groups: ['system:authenticated'] }
-  const role = (rules: object[], more: object = {}): KubeObject => ({
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRole',
-    metadata: { name: 'new' },
-    rules,
-    ...more,
-  })
   const path = '/apis/rbac.authorization.k8s.io/v1/clusterroles'
   const held = role([{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }])
   t.equal(world.admission.mutate(create(path, held, user)), undefined)

@@ -35,12 +35,13 @@ t.test('a sample of the recorded answers', async (t) => {
   t.ok((counts.get('authorization') ?? 0) > 300, 'most of the sample is about authorization')
 })
 
+const objectKey = ({ kind, metadata }: KubeObject): string => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`
+
 t.test('bootstrapPolicy() is what a new cluster has', async (t) => {
-  const key = ({ kind, metadata }: KubeObject): string => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`
-  const ours = new Map(bootstrapPolicy().map((object) => [key(object), object]))
+  const ours = new Map(bootstrapPolicy().map((object) => [objectKey(object), object]))
   const theirs = recorded<RecordedPolicy>('bootstrap-rbac.json').filter(({ setup }) => setup === 'apiserver-only')
   t.equal(ours.size, theirs.length)
-  for (const { object } of theirs) t.strictSame(ours.get(key(object)), object, key(object))
+  for (const { object } of theirs) t.strictSame(ours.get(objectKey(object)), object, objectKey(object))
 })
 
 t.test('requestInfo()', async (t) => {
@@ -87,26 +88,35 @@ t.test('parseFieldSelector()', async (t) => {
   t.equal(parseFieldSelector('nonsense'), undefined)
 })
 
+const getRequest = (path: string): ReturnType<typeof requestInfo> => requestInfo('GET', path)
+
+const ruleOn = (resources: string[], names?: string[]): PolicyRule => ({
+  verbs: ['get', 'list'],
+  apiGroups: [''],
+  resources,
+  ...(names && { resourceNames: names }),
+})
+
 t.test('ruleAllows() reads wildcards as RBAC does', async (t) => {
-  const get = (path: string): ReturnType<typeof requestInfo> => requestInfo('GET', path)
-  const on = (resources: string[], names?: string[]): PolicyRule => ({
-    verbs: ['get', 'list'],
-    apiGroups: [''],
-    resources,
-    ...(names && { resourceNames: names }),
-  })
-  t.equal(ruleAllows(on(['pods']), get('/api/v1/namespaces/a/pods/p')), true)
-  t.equal(ruleAllows(on(['pods']), get('/api/v1/namespaces/a/pods/p/log')), false, 'a subresource is its own')
-  t.equal(ruleAllows(on(['pods/*']), get('/api/v1/namespaces/a/pods/p/log')), false, 'pods/* is no wildcard')
-  t.equal(ruleAllows(on(['*/log']), get('/api/v1/namespaces/a/pods/p/log')), true)
-  t.equal(ruleAllows(on(['*']), get('/api/v1/namespaces/a/pods/p/log')), true)
-  t.equal(ruleAllows(on(['pods'], ['q']), get('/api/v1/namespaces/a/pods/p')), false)
-  t.equal(ruleAllows(on(['pods'], ['p']), get('/api/v1/namespaces/a/pods')), false, 'a list has no name')
-  t.equal(ruleAllows(on(['pods'], ['p']), get('/api/v1/namespaces/a/pods?fieldSelector=metadata.name=p')), true)
-  t.equal(ruleAllows(on(['pods']), get('/apis/apps/v1/namespaces/a/pods/p')), false, 'another group')
+  t.equal(ruleAllows(ruleOn(['pods']), getRequest('/api/v1/namespaces/a/pods/p')), true)
+  t.equal(
+    ruleAllows(ruleOn(['pods']), getRequest('/api/v1/namespaces/a/pods/p/log')),
+    false,
+    'a subresource is its own',
+  )
+  t.equal(ruleAllows(ruleOn(['pods/*']), getRequest('/api/v1/namespaces/a/pods/p/log')), false, 'pods/* is no wildcard')
+  t.equal(ruleAllows(ruleOn(['*/log']), getRequest('/api/v1/namespaces/a/pods/p/log')), true)
+  t.equal(ruleAllows(ruleOn(['*']), getRequest('/api/v1/namespaces/a/pods/p/log')), true)
+  t.equal(ruleAllows(ruleOn(['pods'], ['q']), getRequest('/api/v1/namespaces/a/pods/p')), false)
+  t.equal(ruleAllows(ruleOn(['pods'], ['p']), getRequest('/api/v1/namespaces/a/pods')), false, 'a list has no name')
+  t.equal(
+    ruleAllows(ruleOn(['pods'], ['p']), getRequest('/api/v1/namespaces/a/pods?fieldSelector=metadata.name=p')),
+    true,
+  )
+  t.equal(ruleAllows(ruleOn(['pods']), getRequest('/apis/apps/v1/namespaces/a/pods/p')), false, 'another group')
   const urls: PolicyRule = { verbs: ['get'], nonResourceURLs: ['/healthz/*'] }
-  t.equal(ruleAllows(urls, get('/healthz/etcd')), true)
-  t.equal(ruleAllows(urls, get('/healthz')), false)
+  t.equal(ruleAllows(urls, getRequest('/healthz/etcd')), true)
+  t.equal(ruleAllows(urls, getRequest('/healthz')), false)
 })
 
 t.test('forbiddenMessage() escapes what the client wrote, not what an authorizer said', async (t) => {
@@ -181,23 +191,24 @@ t.test('whose word a refusal is', async (t) => {
   })
 })
 
+const bindingTo = (name: string, role: string): KubeObject => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRoleBinding',
+  metadata: { name },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+  subjects: [{ kind: 'User', name: 'alice' }],
+})
+
 t.test('a binding of a role that is not there is told, and the others still count', async (t) => {
   const objects = new MemoryObjects()
-  const binding = (name: string, role: string): KubeObject => ({
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRoleBinding',
-    metadata: { name },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
-    subjects: [{ kind: 'User', name: 'alice' }],
-  })
-  objects.put('clusterrolebindings', binding('dangling', 'missing'))
+  objects.put('clusterrolebindings', bindingTo('dangling', 'missing'))
   const authorize = createAuthorizer(['RBAC'], objects)
   const request = requestInfo('GET', '/api/v1/namespaces/a/pods/p')
   t.match(authorize(ALICE, request), {
     decision: 'no-opinion',
     reason: 'RBAC: clusterrole.rbac.authorization.k8s.io "missing" not found',
   })
-  objects.put('clusterrolebindings', binding('readers', 'read'))
+  objects.put('clusterrolebindings', bindingTo('readers', 'read'))
   objects.put('clusterroles', {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRole',

@@ -30,6 +30,10 @@ const pod = (spec: object): KubeObject => ({
   spec: { nodeName: 'n', ...spec },
 })
 
+const query = (text: string): URLSearchParams => new URLSearchParams(text)
+
+const node = (status: object): KubeObject => ({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' }, status })
+
 function refused(act: () => unknown): [number, string] | undefined {
   try {
     act()
@@ -43,7 +47,6 @@ function refused(act: () => unknown): [number, string] | undefined {
 t.test('the kubelet path of a stream', async (t) => {
   const one = pod({ containers: [{ name: 'c' }] })
   const two = pod({ containers: [{ name: 'main' }, { name: 'side' }], initContainers: [{ name: 'init' }] })
-  const query = (text: string): URLSearchParams => new URLSearchParams(text)
   t.equal(
     streamPath(one, 'exec', query('command=sh&command=-c&command=a+b%26*&tty=true&stdin=1')),
     '/exec/a/p/c?command=sh&command=-c&command=a+b%26%2A&input=1&tty=1',
@@ -69,7 +72,6 @@ t.test('the kubelet path of a stream', async (t) => {
 })
 
 t.test('the address is the one the Node names', async (t) => {
-  const node = (status: object): KubeObject => ({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' }, status })
   const addresses = [
     { type: 'Hostname', address: 'n' },
     { type: 'InternalIP', address: '127.9.1.1' },
