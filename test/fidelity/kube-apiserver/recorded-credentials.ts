@@ -164,6 +164,7 @@ function makeTokens(objects: MemoryObjects, key: string, publicPem: string): Map
     ['token:sa-monitoring', signed(account('kube-system', 'monitoring'))],
     ['token:expired', signed(app, { exp: nowSeconds - 3600 })],
     ['token:expired-in-leeway', signed(app, { exp: nowSeconds - 30 })],
+    ['token:expired-past-leeway', signed(app, { exp: nowSeconds - 70 })],
     ['token:not-yet-valid', signed(app, { nbf: nowSeconds + 3600, exp: nowSeconds + 7200 })],
     ['token:issued-in-future', signed(app, { iat: nowSeconds + 3600, exp: nowSeconds + 7200 })],
     ['token:no-exp', signed(app, { exp: undefined })],

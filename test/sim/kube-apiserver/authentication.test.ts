@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import t from 'tap'
 import { parseJwt, signJwt, verifyJwt } from '../../../lib/kube/jwt.ts'
 import type { User } from '../../../lib/kube/user.ts'
@@ -93,12 +93,14 @@ t.test('reviewToken() tells why, as TokenReview does', async (t) => {
     audiences: [ISSUER],
   })
   t.match(review('token:aud-vault', ['vault', 'other']), { audiences: ['vault'] })
+  t.match(review('token:expired-in-leeway'), { audiences: [ISSUER] }, 'a minute is forgiven')
   t.match(review('token:bootstrap'), { user: { username: 'system:bootstrap:abcdef' }, audiences: [ISSUER] })
   for (const [name, error] of [
     ['token:garbage', 'invalid bearer token'],
     ['token:bootstrap-expired', 'invalid bearer token'],
     ['token:wrong-issuer', 'invalid bearer token'],
     ['token:expired', '[invalid bearer token, service account token has expired]'],
+    ['token:expired-past-leeway', '[invalid bearer token, service account token has expired]'],
     ['token:not-yet-valid', '[invalid bearer token, service account token is not valid yet]'],
     ['token:issued-in-future', '[invalid bearer token, service account token is issued in the future]'],
     ['token:alg-none', '[invalid bearer token, go-jose/go-jose: error in cryptographic primitive]'],
@@ -173,6 +175,12 @@ t.test('signJwt() and verifyJwt(): a key never vouches for another kind of signa
     t.equal(jwt && verifyJwt(jwt, ec.publicKey), true)
     t.equal(jwt && verifyJwt(jwt, rsa.publicKey), false)
   }
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const [, payload] = signJwt(claims, rsa.privateKey).split('.')
+  const signingInput = `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.${payload}`
+  const signature = sign('sha256', Buffer.from(signingInput), ec.privateKey).toString('base64url')
+  const crossed = parseJwt(`${signingInput}.${signature}`)
+  t.equal(crossed && verifyJwt(crossed, ec.publicKey), false, 'RS256 in the header, an ECDSA signature behind it')
   t.equal(parseJwt('a.b'), undefined)
   t.throws(() => signJwt(claims, rsa.privateKey, { alg: 'none' }), { message: /^\[jwt_algorithm\] none/ })
 })
