@@ -1,9 +1,7 @@
 /**
- * Who may come without a credential: --anonymous-auth, or the anonymous part of --authentication-config.
- * apiserver/pkg/authentication/request/anonymous, apiserver.config.k8s.io AuthenticationConfiguration.
+ * Who may come without a credential: --anonymous-auth, or the anonymous part of --authentication-config
+ * (authentication-configuration.ts). apiserver/pkg/authentication/request/anonymous.
  */
-import { parse } from '../../../lib/settings/yaml.ts'
-
 export interface AnonymousSettings {
   enabled: boolean
   /** Where it holds, exact paths; absent: everywhere. */
@@ -17,18 +15,4 @@ export function anonymousUnder(settings: AnonymousSettings, authorizationModes: 
 
 export function allowsAnonymous(settings: AnonymousSettings, path: string): boolean {
   return settings.enabled && (settings.paths?.includes(path) ?? true)
-}
-
-interface AuthenticationConfiguration {
-  anonymous?: { enabled?: boolean; conditions?: { path?: string }[] }
-}
-
-/** The anonymous part of an AuthenticationConfiguration, or undefined where the file leaves it to the flag. */
-export function anonymousFromConfiguration(text: string): AnonymousSettings | undefined {
-  const { anonymous } = (parse(text) as AuthenticationConfiguration | null) ?? {}
-  if (!anonymous) return undefined
-  const paths = anonymous.conditions?.map((condition) => condition.path ?? '')
-  return paths && paths.length > 0
-    ? { enabled: anonymous.enabled ?? false, paths }
-    : { enabled: anonymous.enabled ?? false }
 }
