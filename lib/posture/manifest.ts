@@ -1,6 +1,7 @@
 /** Static Pod manifests: what a component is started with, and edits that leave the rest of the file as it stands. */
 import { isMap, isScalar, isSeq, parseDocument } from '../settings/yaml.ts'
 import { isComponent, type Component } from './component.ts'
+import { remembered } from './remembered.ts'
 import { PostureError, YAML_STYLE, YamlFile } from './yaml-file.ts'
 
 export interface Mount {
@@ -44,7 +45,22 @@ interface PodObject {
  * @throws PostureError where it is no Pod, or no YAML.
  */
 export function readManifest(file: string, text: string): Manifest | undefined {
-  const yaml = new YamlFile(file, text)
+  const read = manifests(text)
+  if (!('error' in read)) return read.manifest
+  throw new PostureError(read.error.code, file, read.error.line, read.error.rule)
+}
+
+const manifests = remembered((text): { manifest: Manifest | undefined } | { error: PostureError } => {
+  try {
+    return { manifest: parseManifest(text) }
+  } catch (error) {
+    if (error instanceof PostureError) return { error }
+    throw error
+  }
+})
+
+function parseManifest(text: string): Manifest | undefined {
+  const yaml = new YamlFile('', text)
   const pod = (yaml.get([]) ?? {}) as PodObject
   if (pod.kind !== 'Pod') yaml.fail(['kind'], `a static Pod manifest holds a Pod, got ${JSON.stringify(pod.kind)}`)
   const containers = pod.spec?.containers ?? []
@@ -184,7 +200,7 @@ interface Item {
 }
 
 /** The list that holds a component's flags (`args` where there is one, else `command`), with places in the text. */
-function flagItems(text: string): { items: Item[]; block: boolean } {
+const flagItems = remembered((text): { items: readonly Item[]; block: boolean } => {
   const document = parseDocument(text)
   const containers = document.getIn(['spec', 'containers'])
   for (let index = 0; isSeq(containers) && index < containers.items.length; index++) {
@@ -210,7 +226,7 @@ function flagItems(text: string): { items: Item[]; block: boolean } {
     return { items, block: !list.flow }
   }
   return { items: [], block: true }
-}
+})
 
 function flagName(argument: string): string {
   return argument.replace(/^--/, '').split('=')[0] ?? ''

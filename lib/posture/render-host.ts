@@ -1,6 +1,7 @@
 /** Writes one host's files for a run, and says what to start on it. */
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { manifestsOf } from './change-posture.ts'
 import { COMPONENTS, type Component } from './component.ts'
 import { freshEncryptionKeys } from './fresh-encryption-keys.ts'
 import { issuePki, type IssuedPki, type IssueOptions } from './issue-pki.ts'
@@ -80,7 +81,7 @@ export function renderHost(posture: Posture, hostName: string, run: Run): Render
       )
       tree.write(path, mapped)
       for (const { hostPath, create } of manifest.mounts) if (create && isClusterPath(hostPath)) tree.folder(hostPath)
-      rendered.launches.push(launchOf(host, path, manifest, readManifest(path, mapped) ?? manifest, mapping))
+      rendered.launches.push(launchOf(path, manifest, mapping))
     } else {
       if (path.startsWith(MANIFESTS)) rendered.ignored.push(path)
       tree.write(path, freshEncryptionKeys(mapFileText(mapping, text), run.pki.seed))
@@ -103,42 +104,36 @@ export function renderHost(posture: Posture, hostName: string, run: Run): Render
   return rendered
 }
 
-function launchOf(
-  host: PostureHost,
-  source: string,
-  original: Manifest,
-  mapped: Manifest,
-  mapping: HostMapping,
-): Launch {
-  const environment = Object.entries(original.environment).map(([name, value]) => {
+function launchOf(source: string, manifest: Manifest, mapping: HostMapping): Launch {
+  const map = (argument: string): string => mapArgument(mapping, manifest.component, argument, manifest.mounts)
+  const environment = Object.entries(manifest.environment).map(([name, value]) => {
     // etcd reads a flag's value from the environment too: ETCD_LISTEN_CLIENT_URLS is --listen-client-urls.
     const flag = name
       .replace(/^ETCD_/, '')
       .toLowerCase()
       .replaceAll('_', '-')
-    const argument = mapArgument(mapping, original.component, `--${flag}=${value}`, original.mounts)
-    return [name, argument.slice(flag.length + 3)]
+    return [name, map(`--${flag}=${value}`).slice(flag.length + 3)]
   })
   return {
-    component: original.component,
-    host: host.name,
-    version: original.version,
-    args: mapped.args,
+    component: manifest.component,
+    host: mapping.host.name,
+    version: manifest.version,
+    args: manifest.args.map(map),
     environment: Object.fromEntries(environment),
     source,
   }
 }
 
+const versions = new WeakMap<Posture, string>()
+
 /** The version of the cluster: its kube-apiserver's image tag. */
 export function kubernetesVersion(posture: Posture): string {
-  for (const host of posture.hosts) {
-    for (const [path, text] of hostFiles(posture, host.name)) {
-      if (!path.startsWith(MANIFESTS)) continue
-      const manifest = readManifest(path, text)
-      if (manifest?.component === 'kube-apiserver') return manifest.version
-    }
-  }
-  return ''
+  const known = versions.get(posture)
+  if (known !== undefined) return known
+  const [file] = manifestsOf(posture, 'kube-apiserver')
+  const version = file === undefined ? '' : (readManifest(file, posture.files.get(file) ?? '')?.version ?? '')
+  versions.set(posture, version)
+  return version
 }
 
 /** Objects of cluster/*.yaml as text in the run's addresses; several documents to a file, in order of file name. */

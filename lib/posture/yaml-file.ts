@@ -11,12 +11,14 @@ export class PostureError extends Error {
   /** Path below the posture's folder. */
   readonly file: string
   readonly line: number | undefined
+  readonly rule: string
 
   constructor(code: string, file: string, line: number | undefined, rule: string) {
     super(`[${code}] ${file}${line === undefined ? '' : `:${line}`}: ${rule}`)
     this.code = code
     this.file = file
     this.line = line
+    this.rule = rule
   }
 }
 
@@ -25,6 +27,7 @@ export class YamlFile {
   readonly file: string
   readonly document: Document
   readonly #lines = new LineCounter()
+  #data: { root: unknown } | undefined
 
   /** @throws PostureError `[yaml_syntax]` with line and column of the first fault. */
   constructor(file: string, text: string) {
@@ -40,8 +43,13 @@ export class YamlFile {
 
   /** The value at a path as plain data. */
   get(path: YamlPath): unknown {
-    const node: unknown = path.length === 0 ? this.document.contents : this.document.getIn(path, true)
-    return isNode(node) ? node.toJS(this.document) : node
+    this.#data ??= { root: this.document.toJS() as unknown }
+    let value = this.#data.root
+    for (const key of path) {
+      if (typeof value !== 'object' || value === null) return undefined
+      value = Reflect.get(value, key)
+    }
+    return value
   }
 
   fail(path: YamlPath, rule: string): never {

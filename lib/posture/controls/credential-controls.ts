@@ -5,6 +5,7 @@ import type { Posture } from '../posture.ts'
 
 const OWNER_ONLY = '0600'
 const EVERYBODY = '0644'
+const OTHERS_READ = 0o004
 
 /** A file of pki.yaml that holds a key: where its mode is set, and what CIS says of it. */
 interface KeyFile {
@@ -99,15 +100,23 @@ function withModes(posture: Posture, mode: string): Posture {
 function fileMode({ id, path, section, name, cis }: KeyFile): Control {
   const kind = section === 'kubeconfigs' ? 'kubeconfig' : 'key'
   const at = [section, name, 'modes', kind]
-  const isThere = (posture: Posture): boolean => posture.pki[section].some((each) => each.name === name)
+  const modeNow = (posture: Posture): number | undefined => {
+    const entry = posture.pki[section].find((each) => each.name === name)
+    return entry && ('files' in entry ? entry.files[0]?.modes : entry.modes)?.[kind]
+  }
+  const isOpen = (posture: Posture): boolean => ((modeNow(posture) ?? OTHERS_READ) & OTHERS_READ) !== 0
   return {
     id: `${id}-file-mode`,
     title: `${path} is readable by its owner alone`,
     cis: [cis],
     layer: 'os',
     files: ['pki.yaml'],
-    weaken: (posture) => (isThere(posture) ? withPki(posture, at, EVERYBODY) : posture),
-    restore: (posture) => withPki(posture, at, undefined),
+    weaken: (posture) => (isOpen(posture) ? posture : withPki(posture, at, EVERYBODY)),
+    restore: (posture) => {
+      if (modeNow(posture) === undefined || !isOpen(posture)) return posture
+      const likeOthers = withPki(posture, at, undefined)
+      return isOpen(likeOthers) ? withPki(posture, at, OWNER_ONLY) : likeOthers
+    },
   }
 }
 

@@ -1,0 +1,145 @@
+import t from 'tap'
+import { comparePostures } from '../../../lib/posture/compare.ts'
+import type { Control } from '../../../lib/posture/control.ts'
+import { CONTROLS } from '../../../lib/posture/controls.ts'
+import { loadPosture, type Posture } from '../../../lib/posture/posture.ts'
+
+/** Weakening then restoring does not lead back here, and why. */
+const NOT_BACK: Readonly<Record<string, string>> = {
+  'open anonymous-auth': 'open says --anonymous-auth=true; restored is always --anonymous-auth=false',
+}
+
+/** Restoring changes nothing, and why. */
+const NOT_THERE: Readonly<Record<string, string>> = {
+  'open super-admin-conf-file-mode': 'kubeadm 1.19 makes no super-admin.conf',
+  'open kubeconfig-server-verification': 'its kubeconfigs say http://',
+}
+
+function control(id: string): Control {
+  const found = CONTROLS.find((each) => each.id === id)
+  if (!found) throw new Error(`no control ${id}`)
+  return found
+}
+
+/** Files that differ, as a control names them. */
+function changedFiles(one: Posture, other: Posture): string[] {
+  const paths = new Set([...one.files.keys(), ...other.files.keys()])
+  const changed = [...paths].filter((path) => one.files.get(path) !== other.files.get(path))
+  return [
+    ...new Set(changed.map((path) => (path.startsWith('hosts/') ? `/${path.split('/').slice(2).join('/')}` : path))),
+  ]
+}
+
+async function postures(): Promise<Posture[]> {
+  return Promise.all(['open', 'kubeadm', 'hardened'].map((name) => loadPosture(name)))
+}
+
+t.test('ids are words of their own', async (t) => {
+  const ids = CONTROLS.map(({ id }) => id)
+  t.equal(new Set(ids).size, ids.length)
+  for (const id of ids) t.match(id, /^[a-z0-9]+(-[a-z0-9]+)+$/)
+})
+
+t.test('weaken changes exactly the files it names, restore gives back what was', async (t) => {
+  for (const posture of await postures()) {
+    for (const each of CONTROLS) {
+      const name = `${posture.name} ${each.id}`
+      const weak = each.weaken(posture)
+      if (weak === posture) {
+        t.strictSame(changedFiles(posture, weak), [], `${name}: not held, nothing dropped`)
+        continue
+      }
+      t.strictSame(changedFiles(posture, weak).toSorted(), [...each.files].toSorted(), name)
+      t.ok(each.weaken(weak) === weak, `${name}: dropped once is dropped`)
+      const back = comparePostures(posture, each.restore(weak))
+      if (NOT_BACK[name]) t.ok(back.length > 0, `${name}: ${NOT_BACK[name]}`)
+      else t.strictSame(back, [], `${name}: restored`)
+    }
+  }
+})
+
+t.test('hardened holds every control, and restoring what it holds changes nothing', async (t) => {
+  const hardened = await loadPosture('hardened')
+  for (const each of CONTROLS) {
+    t.ok(each.weaken(hardened) !== hardened, `${each.id} can be dropped`)
+    t.strictSame(comparePostures(hardened, each.restore(hardened)), [], `${each.id} stands`)
+  }
+})
+
+t.test('a restored control can be dropped again', async (t) => {
+  for (const posture of await postures()) {
+    for (const each of CONTROLS) {
+      if (each.id.startsWith('encryption-') && each.id !== 'encryption-provider') continue
+      const name = `${posture.name} ${each.id}`
+      const restored = each.restore(posture)
+      if (NOT_THERE[name]) t.ok(restored === posture, `${name}: ${NOT_THERE[name]}`)
+      else t.ok(each.weaken(restored) !== restored, name)
+    }
+  }
+})
+
+t.test('what a restored control needs comes with it', async (t) => {
+  const open = await loadPosture('open')
+  const added = (id: string, from: Posture = open): string[] =>
+    comparePostures(from, control(id).restore(from)).filter(
+      (line) => line.includes(': + ') && !line.startsWith('posture.yaml'),
+    )
+  t.strictSame(added('etcd-client-tls'), [
+    'kube-apiserver (control-plane): + --etcd-cafile=/etc/kubernetes/pki/etcd/ca.crt',
+    'kube-apiserver (control-plane): + --etcd-servers=https://192.0.2.21:2379',
+    'etcd (etcd): + --advertise-client-urls=https://192.0.2.21:2379',
+    'etcd (etcd): + --cert-file=/etc/kubernetes/pki/etcd/server.crt',
+    'etcd (etcd): + --key-file=/etc/kubernetes/pki/etcd/server.key',
+    'etcd (etcd): + --listen-client-urls=https://127.0.0.1:2379,https://192.0.2.21:2379',
+  ])
+  t.strictSame(added('etcd-client-cert-auth'), [
+    'kube-apiserver (control-plane): + --etcd-certfile=/etc/kubernetes/pki/apiserver-etcd-client.crt',
+    'kube-apiserver (control-plane): + --etcd-keyfile=/etc/kubernetes/pki/apiserver-etcd-client.key',
+    'etcd (etcd): + --client-cert-auth=true',
+    'etcd (etcd): + --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt',
+  ])
+  t.ok(added('encryption-provider').includes('hosts/control-plane/etc/kubernetes/enc/enc.yaml: + the file'))
+  const secure = control('apiserver-tls').restore(open)
+  t.ok(comparePostures(open, secure).includes('kube-apiserver (control-plane): + --insecure-port=0'))
+  t.strictSame(
+    secure.pki.kubeconfigs.map(({ name, server, client }) => [
+      name,
+      server,
+      client?.commonName.prefix,
+      client?.organizations,
+    ]),
+    [
+      ['admin', 'https://192.0.2.10:6443', 'kubernetes-admin', ['system:masters']],
+      ['controller-manager', 'https://192.0.2.10:6443', 'system:kube-controller-manager', []],
+      ['scheduler', 'https://192.0.2.10:6443', 'system:kube-scheduler', []],
+      ['kubelet', 'https://192.0.2.10:6443', 'system:node:', ['system:nodes']],
+    ],
+  )
+  const verified = control('kubelet-certificate-authority').restore(await loadPosture('kubeadm'))
+  t.match(verified.pki.certificates.at(-1), {
+    name: 'kubelet-serving',
+    on: 'worker',
+    usages: ['serverAuth'],
+    certificate: '/var/lib/kubelet/pki/kubelet.crt',
+  })
+})
+
+t.test('dropping TLS of the API takes the version with it', async (t) => {
+  const kubeadm = await loadPosture('kubeadm')
+  const plain = control('apiserver-tls').weaken(kubeadm)
+  t.strictSame(
+    comparePostures(kubeadm, plain).filter((line) => line.startsWith('kube-apiserver')),
+    [
+      'kube-apiserver (control-plane): + --insecure-bind-address=0.0.0.0',
+      'kube-apiserver (control-plane): + --insecure-port=8080',
+      'kube-apiserver (control-plane): - image registry.k8s.io/kube-apiserver:v1.36.3',
+      'kube-apiserver (control-plane): + image registry.k8s.io/kube-apiserver:v1.19.16',
+    ],
+  )
+  t.ok(plain.pki.kubeconfigs.every(({ server }) => server === 'http://192.0.2.10:8080'))
+})
+
+t.test('one CA under two paths signs for both', async (t) => {
+  const shared = control('dedicated-etcd-ca').weaken(await loadPosture('kubeadm'))
+  t.equal(shared.pki.authorities.find(({ name }) => name === 'etcd-ca')?.sameAs, 'ca')
+})
