@@ -9,7 +9,7 @@
  */
 import { createPrivateKey } from 'node:crypto'
 import selfsigned from 'selfsigned'
-import type { CertificateSpec, Issued } from './certificate-spec.ts'
+import type { CertificateSpec, Issued, KeyAlgorithm } from './certificate-spec.ts'
 import { curveOf, keyAlgorithmOf, privateKeyPem, rsaBits } from './private-key.ts'
 
 type Options = NonNullable<Parameters<typeof selfsigned.generate>[1]>
@@ -23,7 +23,7 @@ type Extension = NonNullable<Options['extensions']>[number]
  */
 export async function issue(spec: CertificateSpec, authority?: Issued): Promise<Issued> {
   const key = spec.key ?? 'ECDSA-P256'
-  const signer = authority && keyAlgorithmOf(authority.privateKey)
+  const signer = authority && signerKind(authority)
   if (authority && signer?.slice(0, 3) !== key.slice(0, 3)) {
     throw new Error(
       `[issue_key_family] ${spec.commonName ?? ''}: an ${key} leaf under a ${signer ?? 'foreign'} CA is odd.ts's to issue`,
@@ -40,6 +40,14 @@ export async function issue(spec: CertificateSpec, authority?: Issued): Promise<
     ...(authority ? { ca: { key: authority.privateKey, cert: authority.certificate } } : {}),
   })
   return { certificate: endLine(made.cert), privateKey: privateKeyPem(createPrivateKey(made.private)) }
+}
+
+/** Reading a private key costs a millisecond, and one CA signs many. */
+const signerKinds = new WeakMap<Issued, KeyAlgorithm | undefined>()
+
+function signerKind(authority: Issued): KeyAlgorithm | undefined {
+  if (!signerKinds.has(authority)) signerKinds.set(authority, keyAlgorithmOf(authority.privateKey))
+  return signerKinds.get(authority)
 }
 
 /** Go's order (crypto/x509/pkix Name.ToRDNSequence): the organizations as one set, then the common name. */
