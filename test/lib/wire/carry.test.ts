@@ -1,5 +1,7 @@
 import t from 'tap'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { Wire } from '../../../lib/wire/control.ts'
 import type { LedgerEntry } from '../../../lib/wire/ledger.ts'
@@ -302,6 +304,40 @@ t.test('the range asks for what cannot be', async (t) => {
   })
   await t.rejects(wire.tap({}, '/nonexistent/capture.pcapng'), { code: 'ENOENT' })
 })
+
+t.test('dies with a parent that was killed with -9, ports and all', async (t) => {
+  const control = new URL('../../../lib/wire/control.js', import.meta.url).href
+  const program = `import { Wire } from ${JSON.stringify(control)}
+    const wire = await Wire.start(${JSON.stringify(HOSTS)})
+    await wire.open('control-plane-1', ${PORT})
+    console.log(wire.pid)
+    setInterval(() => {}, 1000)`
+  const scrubbed = ['-u', 'NODE_OPTIONS', process.execPath, '--input-type=module', '-e', program]
+  const parent = spawn('/usr/bin/env', scrubbed, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line]: Buffer[] = await once(parent.stdout, 'data')
+  const pid = Number(String(line))
+  t.ok(pid > 1)
+  const standing = dial(address(2, 1), address(1, 1))
+  await once(standing, 'connect')
+  parent.kill('SIGKILL')
+  await once(parent, 'exit')
+  const deadline = Date.now() + 5000
+  let how = ''
+  while (how !== 'ECONNREFUSED' && Date.now() < deadline) how = (await ending(dial(address(2, 1), address(1, 1)))).how
+  t.equal(how, 'ECONNREFUSED', 'the face is silent')
+  while (lives(pid) && Date.now() < deadline) await new Promise(setImmediate)
+  t.equal(lives(pid), false, 'the process is gone')
+})
+
+/** A process that has ended but that nobody has waited for (Linux: state Z) holds nothing any more. */
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
 
 t.test('the life of the process', async (t) => {
   const wire = await Wire.start(HOSTS)

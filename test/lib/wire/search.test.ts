@@ -7,12 +7,13 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, createServer as createTls } from 'node:tls'
 import { gzipSync } from 'node:zlib'
+import { CaptureError } from '../../../lib/wire/capture-error.ts'
 import { formsOf } from '../../../lib/wire/canary-forms.ts'
 import { Wire, type TapHandle } from '../../../lib/wire/control.ts'
 import { injectKeys } from '../../../lib/wire/inject-keys.ts'
 import { readCapture } from '../../../lib/wire/pcapng-read.ts'
 import { interfaceDescription, sectionHeader } from '../../../lib/wire/pcapng.ts'
-import { plaintextOf, streamsOf } from '../../../lib/wire/plaintext.ts'
+import { piecesOf, plaintextOf, streamsOf } from '../../../lib/wire/plaintext.ts'
 import { holdsCanary, searchCapture } from '../../../lib/wire/search.ts'
 import { tcpConnections } from '../../../lib/wire/tcp-streams.ts'
 
@@ -251,7 +252,14 @@ t.test('exec: masked WebSocket frames of one character each, and SPDY data frame
   t.strictSame(await upgradeTo('websocket', frames).then(layers), ['websocket:raw'])
 
   const control = Buffer.from([0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1])
-  t.strictSame(await upgradeTo('SPDY/3.1', [data(FRONT), control, data(BACK)]).then(layers), ['spdy:raw'])
+  const spdy = await upgradeTo('SPDY/3.1', [data(FRONT), control, data(BACK)])
+  t.strictSame(layers(spdy), ['spdy:raw'])
+  const carried = piecesOf(spdy).filter(({ layer }) => layer === 'spdy')
+  t.strictSame(
+    carried.map(({ bytes }) => bytes.toString()),
+    [CANARY],
+    'what control frames hold is no data',
+  )
   const tunnelled = [data(FRONT), data(BACK)].map(masked)
   t.ok((await upgradeTo('websocket', tunnelled).then(layers)).includes('spdy:raw'))
 })
@@ -370,6 +378,28 @@ t.test('a capture that is none', (t) => {
   )
   t.strictSame(readCapture(Buffer.concat([head, card, long.subarray(0, 20)])).packets, [], 'still being written')
   t.end()
+})
+
+t.test('a capture with any byte wrong is read or refused, never worse', async (t) => {
+  const body = Buffer.from(`POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`)
+  const whole = readFileSync(await rawly([body.subarray(0, 30), body.subarray(30)]))
+  const file = join(folder, 'broken.pcapng')
+  let refused = 0
+  // The seed makes a failure repeatable.
+  let seed = 11
+  const random = (below: number) => (seed = (seed * 1103515245 + 12345) % 2147483648) % below
+  for (let round = 0; round < 500; round++) {
+    const broken = Buffer.from(whole.subarray(0, round % 4 === 0 ? random(whole.length) : whole.length))
+    for (let flips = 0; flips < 3 && broken.length > 0; flips++) broken[random(broken.length)] = random(256)
+    writeFileSync(file, broken)
+    try {
+      searchCapture(file, CANARY)
+    } catch (error) {
+      if (!(error instanceof CaptureError)) throw error
+      refused += 1
+    }
+  }
+  t.ok(refused > 25 && refused < 475, `${refused} of 500 refused`)
 })
 
 t.test('segments in any order, sent twice, or missing', async (t) => {
