@@ -15,6 +15,80 @@ const NOT_THERE: Readonly<Record<string, string>> = {
   'open kubeconfig-server-verification': 'its kubeconfigs say http://',
 }
 
+/** What dropping each control of `hardened` changes. */
+const DROPPED: Readonly<Record<string, readonly string[]>> = {
+  'apiserver-tls': [
+    'kube-apiserver: + --insecure-bind-address=0.0.0.0',
+    'kube-apiserver: + --insecure-port=8080',
+    'kube-apiserver: - image registry.k8s.io/kube-apiserver:v1.36.3',
+    'kube-apiserver: + image registry.k8s.io/kube-apiserver:v1.19.16',
+    'pki.yaml: - server: https://192.0.2.10:6443',
+    'pki.yaml: + server: http://192.0.2.10:8080',
+  ],
+  'anonymous-auth': ['kube-apiserver: - --anonymous-auth=false'],
+  'client-ca-file': ['kube-apiserver: - --client-ca-file=/etc/kubernetes/pki/ca.crt'],
+  'authorization-mode': [
+    'kube-apiserver: - --authorization-mode=Node,RBAC',
+    'kube-apiserver: + --authorization-mode=AlwaysAllow',
+  ],
+  'node-authorizer': [
+    'kube-apiserver: - --authorization-mode=Node,RBAC',
+    'kube-apiserver: + --authorization-mode=RBAC',
+  ],
+  'node-restriction': [
+    'kube-apiserver: - --enable-admission-plugins=EventRateLimit,NodeRestriction',
+    'kube-apiserver: + --enable-admission-plugins=EventRateLimit',
+  ],
+  'kubelet-client-certificate': [
+    'kube-apiserver: - --kubelet-client-certificate=/etc/kubernetes/pki/apiserver-kubelet-client.crt',
+    'kube-apiserver: - --kubelet-client-key=/etc/kubernetes/pki/apiserver-kubelet-client.key',
+  ],
+  'service-account-extend-token-expiration': ['kube-apiserver: - --service-account-extend-token-expiration=false'],
+  'service-account-lookup': ['kube-apiserver: + --service-account-lookup=false'],
+  'scheduler-bind-address': ['kube-scheduler: - --bind-address=127.0.0.1', 'kube-scheduler: + --bind-address=0.0.0.0'],
+  'controller-manager-bind-address': [
+    'kube-controller-manager: - --bind-address=127.0.0.1',
+    'kube-controller-manager: + --bind-address=0.0.0.0',
+  ],
+  'kubelet-certificate-authority': ['kube-apiserver: - --kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt'],
+  'kubelet-anonymous-auth': ['config.yaml: - enabled: false', 'config.yaml: + enabled: true'],
+  'kubelet-authorization-mode': ['config.yaml: - mode: Webhook', 'config.yaml: + mode: AlwaysAllow'],
+  'kubelet-client-ca-file': ['config.yaml: - x509:', 'config.yaml: - clientCAFile: /etc/kubernetes/pki/ca.crt'],
+  'kubelet-read-only-port': ['config.yaml: + readOnlyPort: 10255'],
+  'etcd-client-tls': [
+    'kube-apiserver: - --etcd-servers=https://192.0.2.21:2379',
+    'kube-apiserver: + --etcd-servers=http://192.0.2.21:2379',
+    'etcd: - --advertise-client-urls=https://192.0.2.21:2379',
+    'etcd: - --listen-client-urls=https://127.0.0.1:2379,https://192.0.2.21:2379',
+    'etcd: + --advertise-client-urls=http://192.0.2.21:2379',
+    'etcd: + --listen-client-urls=http://127.0.0.1:2379,http://192.0.2.21:2379',
+  ],
+  'etcd-peer-tls': [
+    'etcd: - --initial-advertise-peer-urls=https://192.0.2.21:2380',
+    'etcd: - --initial-cluster=etcd-1=https://192.0.2.21:2380',
+    'etcd: - --listen-peer-urls=https://192.0.2.21:2380',
+    'etcd: + --initial-advertise-peer-urls=http://192.0.2.21:2380',
+    'etcd: + --initial-cluster=etcd-1=http://192.0.2.21:2380',
+    'etcd: + --listen-peer-urls=http://192.0.2.21:2380',
+  ],
+  'etcd-client-cert-auth': ['etcd: - --client-cert-auth=true'],
+  'etcd-trusted-ca-file': ['etcd: - --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
+  'etcd-peer-client-cert-auth': ['etcd: - --peer-client-cert-auth=true'],
+  'etcd-peer-trusted-ca-file': ['etcd: - --peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
+  'dedicated-etcd-ca': ['pki.yaml: + sameAs: ca'],
+  'etcd-cafile': ['kube-apiserver: - --etcd-cafile=/etc/kubernetes/pki/etcd/ca.crt'],
+  'encryption-provider': ['kube-apiserver: - --encryption-provider-config=/etc/kubernetes/enc/enc.yaml'],
+  'encryption-first-provider': ['enc.yaml: + - identity: {}', 'enc.yaml: - - identity: {}'],
+  'encryption-authenticated': ['enc.yaml: - - secretbox:', 'enc.yaml: + - aescbc:'],
+  'credential-file-modes': [
+    "pki.yaml: - key: '0600'",
+    "pki.yaml: - kubeconfig: '0600'",
+    "pki.yaml: + key: '0644'",
+    "pki.yaml: + kubeconfig: '0644'",
+  ],
+  'kubeconfig-server-verification': ['pki.yaml: + insecureSkipTLSVerify: true'],
+}
+
 function control(id: string): Control {
   const found = CONTROLS.find((each) => each.id === id)
   if (!found) throw new Error(`no control ${id}`)
@@ -56,6 +130,20 @@ t.test('weaken changes exactly the files it names, restore gives back what was',
       else t.strictSame(back, [], `${name}: restored`)
     }
   }
+})
+
+t.test('dropping a control of hardened changes these lines and no other', async (t) => {
+  const hardened = await loadPosture('hardened')
+  const dropped = CONTROLS.filter(({ id }) => !id.endsWith('-file-mode')).map((each) => {
+    const lines = comparePostures(hardened, each.weaken(hardened)).map((line) =>
+      line
+        .replace(/^hosts\/[^:]*\//, '')
+        .replace(/ \([a-z-]+\):/, ':')
+        .replace(/:\d+:/, ':'),
+    )
+    return [each.id, [...new Set(lines)]]
+  })
+  t.strictSame(Object.fromEntries(dropped), DROPPED)
 })
 
 t.test('hardened holds every control, and restoring what it holds changes nothing', async (t) => {
