@@ -27,8 +27,10 @@ async function answer(question: Question): Promise<void> {
   try {
     reply = { id: question.id, answer: (await carryOut(question)) ?? null }
   } catch (error) {
+    const code = errorCode(error) ?? 'wire_fault'
     const message = error instanceof Error ? error.message : String(error)
-    reply = { id: question.id, error: { code: errorCode(error) ?? 'wire_fault', message } }
+    // The other end puts the code in front again.
+    reply = { id: question.id, error: { code, message: message.replace(`[${code}] `, '') } }
   }
   channel.write(`${JSON.stringify(reply)}\n`)
 }

@@ -286,23 +286,23 @@ t.test('a port is open only while it is opened', async (t) => {
   t.equal((await ending(dial(address(2, 1), address(1, 1)))).how, 'ECONNREFUSED')
 })
 
+const refusal = (asked: Promise<unknown>) => asked.then(() => 'no error', String)
+
 t.test('the range asks for what cannot be', async (t) => {
   const wire = await Wire.start(HOSTS)
   t.teardown(() => wire.stop())
-  await t.rejects(wire.open('nowhere', 1), {
-    code: 'wire_host',
-    message: '[wire_host] host nowhere: not on this network',
-  })
+  t.equal(await refusal(wire.open('nowhere', 1)), 'WireError: [wire_host] host nowhere: not on this network')
   const squatter = await listen(address(1, 1), silent)
   t.teardown(() => squatter.close())
-  await t.rejects(wire.open('control-plane-1', PORT), {
-    code: 'wire_listen',
-    message: `[wire_listen] face ${address(1, 1)}:${PORT} of control-plane-1: cannot listen, EADDRINUSE`,
-  })
-  await t.rejects(wire.addHosts([{ name: 'far', face: '192.0.2.1', back: '192.0.2.2' }]), {
-    code: 'address_not_loopback',
-  })
-  await t.rejects(wire.tap({}, '/nonexistent/capture.pcapng'), { code: 'ENOENT' })
+  t.equal(
+    await refusal(wire.open('control-plane-1', PORT)),
+    `WireError: [wire_listen] face ${address(1, 1)}:${PORT} of control-plane-1: cannot listen, EADDRINUSE`,
+  )
+  const far = { name: 'far', face: '192.0.2.1', back: '192.0.2.2' }
+  t.match(await refusal(wire.addHosts([far])), /^WireError: \[address_not_loopback\] listen on 192\.0\.2\.1: /)
+  const outside = { address: '192.0.2.9', port: 1 }
+  t.match(await refusal(wire.divert({}, outside)), /^WireError: \[address_not_loopback\] dial 192\.0\.2\.9: /)
+  t.match(await refusal(wire.tap({}, '/nonexistent/capture.pcapng')), /^WireError: \[ENOENT\] ENOENT: no such file/)
 })
 
 t.test('dies with a parent that was killed with -9, ports and all', async (t) => {
