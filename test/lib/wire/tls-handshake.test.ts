@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer as createTcp, type AddressInfo, type Server } from 'node:net'
 import { connect as connectTls, createServer as createTls, type ConnectionOptions, type TlsOptions } from 'node:tls'
-import { readServerHello } from '../../../lib/wire/tls-hello.ts'
+import { readClientHello, readServerHello } from '../../../lib/wire/tls-hello.ts'
 import { readTlsHandshake } from '../../../lib/wire/tls-handshake.ts'
 import { isAllTls, readTlsRecords, RECORD_TYPE } from '../../../lib/wire/tls-records.ts'
 import { issue } from '../../../lib/x509/issue.ts'
@@ -122,6 +122,24 @@ t.test('what is no TLS, or is cut short, or broken', async (t) => {
   t.equal(isAllTls(Buffer.alloc(0)), false)
   t.equal(isAllTls(Buffer.concat([toCaller, Buffer.from('plain text')])), false)
   t.ok(isAllTls(toCaller.subarray(0, -3)), 'a last record that is cut short')
+  const [all, fewer] = [readTlsRecords(toCaller), readTlsRecords(toCaller.subarray(0, -3))]
+  t.equal(fewer.records.length, all.records.length - 1, 'is no record')
+  t.equal(fewer.rest.length, (all.records.at(-1)?.body.length ?? 0) + 5 - 3)
+  const hello = readTlsRecords(toCallee).records[0]?.body.subarray(4) ?? Buffer.alloc(0)
+  t.not(readClientHello(hello), undefined)
+  const cuts = Array.from({ length: hello.length - 60 }, (_, index) => hello.subarray(0, 60 + index))
+  const legible = cuts.map(readClientHello).filter((each) => each !== undefined)
+  t.match(legible, [{ extensions: [] }], 'cut anywhere it is none, but where TLS 1.2 may leave the extensions out')
+  t.equal(legible.length, 1)
+  // Behind ChangeCipherSpec bytes are sealed, whatever they look like.
+  const forged = Buffer.from('160303000d0b000009000006000003616263', 'hex')
+  const chain = readTlsHandshake(toCallee, toCaller)?.serverChain
+  t.equal(chain?.length, 1)
+  const change = Buffer.from('140303000101', 'hex')
+  t.strictSame(readTlsHandshake(Buffer.concat([toCallee, change, forged]), toCaller)?.clientChain, [])
+  const helloOnly = toCallee.subarray(0, 5 + 4 + hello.length)
+  t.strictSame(readTlsHandshake(Buffer.concat([helloOnly, change, forged]), toCaller)?.clientChain, [])
+  t.strictSame(readTlsHandshake(Buffer.concat([helloOnly, forged]), toCaller)?.clientChain, [Buffer.from('abc')])
   // No cut and no flipped byte may throw; the seed makes a failure repeatable.
   let seed = 7
   const random = (below: number) => (seed = (seed * 1103515245 + 12345) % 2147483648) % below
