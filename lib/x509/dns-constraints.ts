@@ -1,4 +1,5 @@
 import { lowerBound } from './ip-constraints.ts'
+import { patternDefeatingSort } from './pattern-defeating-sort.ts'
 
 /** Domains of one side of one certificate's name constraints, sorted and pruned as in Go 1.26 (crypto/x509/constraints.go). */
 export class DnsConstraints {
@@ -10,7 +11,7 @@ export class DnsConstraints {
   constructor(names: readonly string[], side: 'permitted' | 'excluded') {
     this.#all = names.includes('')
     if (this.#all) return
-    for (const name of names.toSorted(compareReversed)) {
+    for (const name of patternDefeatingSort([...names], compareReversed)) {
       const previous = this.#sorted.at(-1)
       if (previous === undefined || !hasSuffix(name, previous)) this.#sorted.push(name)
     }
