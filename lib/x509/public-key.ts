@@ -67,19 +67,23 @@ function bitLength(value: bigint): number {
 
 export const rsaKeyOctets = (key: { modulusBits: number }): number => Math.ceil(key.modulusBits / 8)
 
-const keyObjects = new WeakMap<PublicKey, KeyObject>()
+/** Making one costs more than a verification; intermediates come anew with every connection. The oldest go first. */
+const keyObjects = new Map<string, KeyObject>()
+const KEY_OBJECTS_KEPT = 256
 
-/** The same key for node:crypto, made once. Not for DSA. */
+/** The same key for node:crypto. Not for DSA. */
 export function keyObject(key: PublicKey): KeyObject {
-  let made = keyObjects.get(key)
-  if (made === undefined) {
-    if (key.kind === 'DSA') throw new Error('[x509_dsa] DSA: Go verifies nothing with such a key (do not ask for it)')
-    made =
-      key.kind === 'RSA'
-        ? createPublicKey({ key: { kty: 'RSA', n: base64url(key.modulus), e: base64url(key.exponent) }, format: 'jwk' })
-        : createPublicKey({ key: key.spki, format: 'der', type: 'spki' })
-    keyObjects.set(key, made)
-  }
+  if (key.kind === 'DSA') throw new Error('[x509_dsa] DSA: Go verifies nothing with such a key (do not ask for it)')
+  const id = key.kind === 'RSA' ? `${key.exponent} ${key.modulus.toString(16)}` : key.spki.toString('latin1')
+  const known = keyObjects.get(id)
+  if (known) return known
+  const made =
+    key.kind === 'RSA'
+      ? createPublicKey({ key: { kty: 'RSA', n: base64url(key.modulus), e: base64url(key.exponent) }, format: 'jwk' })
+      : createPublicKey({ key: key.spki, format: 'der', type: 'spki' })
+  const [oldest] = keyObjects.keys()
+  if (oldest !== undefined && keyObjects.size >= KEY_OBJECTS_KEPT) keyObjects.delete(oldest)
+  keyObjects.set(id, made)
   return made
 }
 
