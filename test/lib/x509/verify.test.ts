@@ -7,6 +7,7 @@ import { nameToString, parseChain } from '../../../lib/x509/parse.ts'
 import { certPool } from '../../../lib/x509/pool.ts'
 import { verify, type VerifyOptions } from '../../../lib/x509/verify.ts'
 import { packageRoot } from '../../../lib/settings/package-root.ts'
+import { zoneMinutes } from '../../fuzz/x509-answer.ts'
 
 type Answer = Record<string, unknown>
 
@@ -34,11 +35,6 @@ interface Recorded {
 const recorded: Recorded = JSON.parse(readFileSync(join(packageRoot(), 'test/fidelity/x509/cases.json'), 'utf8'))
 
 const ders = (texts: string[]): Buffer[] => texts.map((text) => Buffer.from(text, 'base64'))
-
-function zoneMinutes(time: string): number {
-  const [, sign, hours, minutes] = /([+-])(\d\d):(\d\d)$/.exec(time) ?? []
-  return (Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * (sign === '-' ? -1 : 1)
-}
 
 /** Go answers with the first element that does not parse, or else with what Verify says. */
 function verdict({ chain, roots, time }: Case, usage: VerifyOptions['usage'], host?: string): Answer {

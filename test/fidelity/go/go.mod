@@ -1,0 +1,3 @@
+module mtls-range/verifier
+
+go 1.26
