@@ -10,6 +10,8 @@ const V4_IN_V6_PREFIX = Buffer.from('00000000000000000000ffff', 'hex')
 
 /** Go's net.ParseIP: no zone, no leading zeros. 4 octets for dotted decimal, 16 otherwise. */
 export function parseIp(text: string): Buffer | undefined {
+  // Most hosts are names, and a text of an error that nobody reads costs more than all else here.
+  if (!/^[0-9a-fA-F:.]+$/.test(text)) return undefined
   const parsed = parseAddr(text)
   return typeof parsed === 'string' || parsed.zone !== '' ? undefined : parsed.bytes
 }
