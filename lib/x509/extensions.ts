@@ -11,11 +11,12 @@ import { uriToString } from './uri.ts'
 export function readExtensions(wrapped: DerReader): Extension[] {
   const sequence = wrapped.read(SEQUENCE) ?? refuse('x509: malformed extensions')
   const extensions: Extension[] = []
+  const seen = new Set<string>()
   while (!sequence.isEmpty) {
     const extension = readExtension(sequence.read(SEQUENCE) ?? refuse('x509: malformed extension'))
-    if (extensions.some(({ oid }) => oid === extension.oid)) {
-      refuse(`x509: certificate contains duplicate extension with OID "${extension.oid}"`)
-    }
+    const { oid } = extension
+    if (seen.has(oid)) refuse(`x509: certificate contains duplicate extension with OID "${oid}"`)
+    seen.add(oid)
     extensions.push(extension)
   }
   return extensions

@@ -71,5 +71,7 @@ function line(data: string, start: number): { text: string; next: number } {
   const end = newline === -1 ? data.length : newline
   const next = newline === -1 ? data.length : newline + 1
   const bare = newline > start && data[newline - 1] === '\r' ? data.slice(start, end - 1) : data.slice(start, end)
-  return { text: bare.replace(/[ \t]+$/, ''), next }
+  let length = bare.length
+  while (bare[length - 1] === ' ' || bare[length - 1] === '\t') length--
+  return { text: bare.slice(0, length), next }
 }

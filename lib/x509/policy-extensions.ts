@@ -6,12 +6,14 @@ import { refuse } from './errors.ts'
 export function readPolicies(certificate: Certificate, value: Buffer): true {
   const malformed = 'x509: invalid certificate policies'
   const sequence = new DerReader(value).read(SEQUENCE) ?? refuse(malformed)
+  const seen = new Set<string>()
   while (!sequence.isEmpty) {
     const octets = sequence.read(SEQUENCE)?.read(OBJECT_IDENTIFIER)?.rest ?? refuse(malformed)
     const policy = octets.toString('hex')
-    if (certificate.policies.includes(policy) || !isMinimalOid(octets)) refuse(malformed)
-    certificate.policies.push(policy)
+    if (seen.has(policy) || !isMinimalOid(octets)) refuse(malformed)
+    seen.add(policy)
   }
+  certificate.policies = [...seen]
   return true
 }
 

@@ -35,7 +35,9 @@ export class PolicyGraph {
     this.#byExpected = new Map()
     for (const node of this.leaves.values()) {
       for (const expected of node.expected) {
-        this.#byExpected.set(expected, [...(this.#byExpected.get(expected) ?? []), node])
+        const nodes = this.#byExpected.get(expected)
+        if (nodes) nodes.push(node)
+        else this.#byExpected.set(expected, [node])
       }
     }
     this.#strata.push(new Map())
