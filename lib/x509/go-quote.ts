@@ -1,3 +1,5 @@
+import { SINCE_UNICODE_15 } from './unicode-since-15.ts'
+
 const NAMED: Record<string, string> = {
   '"': '\\"',
   '\\': '\\\\',
@@ -10,8 +12,8 @@ const NAMED: Record<string, string> = {
   '\v': '\\v',
 }
 
-/** What Go's unicode.IsPrint does not count as printable, and the two characters that are always escaped. */
-const ESCAPED = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]|["\\]/gu
+/** What Go's strconv.IsPrint (Unicode 15.0) does not count as printable, and the two characters that are always escaped. */
+const ESCAPED = new RegExp(`[^\\p{L}\\p{M}\\p{N}\\p{P}\\p{S} ]|["\\\\${SINCE_UNICODE_15}]`, 'gu')
 
 /** Go's strconv.Quote and %q of a text. */
 export function goQuote(text: string): string {
