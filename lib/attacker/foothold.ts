@@ -1,11 +1,11 @@
 /** What an attacker holds and where it stands. It can read nothing else. */
+import type { MintedCertificate } from '../cluster/minted-certificate.ts'
+import type { Link } from '../wire/link.ts'
 
 /** A link: who dials whom, by host name, and the port dialled where several links share the two. */
-export interface LinkName {
-  from: string
-  to: string
-  port?: number
-}
+export type LinkName = Pick<Link, 'from' | 'to'> & { port?: number }
+
+export type { MintedCertificate }
 
 export type Standing =
   /** A host of its own on the same network. */
@@ -29,17 +29,6 @@ export type Holding =
   | { sessionKeysOf: string }
   /** A certificate and key (`<name>.crt`, `<name>.key`) that somebody signed for the attacker. */
   | { minted: MintedCertificate }
-
-export interface MintedCertificate {
-  /** A CA of the cluster whose signature the attacker obtained, `self`, or a CA of the attacker's own with the same name. */
-  signedBy: 'self' | 'ca' | 'etcd-ca' | 'foreign-ca'
-  commonName: string
-  organizations?: readonly string[]
-  usages?: ReadonlyArray<'clientAuth' | 'serverAuth'>
-  dnsNames?: readonly string[]
-  /** Names of hosts whose face addresses become IP SANs. */
-  hosts?: readonly string[]
-}
 
 export interface Foothold {
   /** Short name for tables: `stranger`, `worker-1`, `admin`. */

@@ -6,7 +6,7 @@ import { fillFoothold, makeFootholdFolder } from '../attacker/foothold-folder.ts
 import type { AttackerResult } from '../attacker/range-channel.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { ATTACKER_HOST } from '../cluster/cluster.ts'
-import type { TapHandle } from '../wire/control.ts'
+import type { LedgerEntry } from '../wire/ledger.ts'
 import type { Arrangement } from './change.ts'
 import type { Discovered } from './discover.ts'
 import { judge, type Trial } from './judge.ts'
@@ -25,65 +25,56 @@ export async function act(
 ): Promise<Outcome> {
   const skip = cannotStand(how)
   if (skip) return { kind: 'skipped', reason: skip }
-  const staged = await stage(cluster.operator, variant)
-  const mark = newCanary()
-  const folder = makeFootholdFolder(cluster.folder)
+  const afterId = await cluster.wire.lastId()
+  const heardBefore = cluster.witnessed.length
   const { stands } = how.foothold
-  const attacker = new AttackerProcess({
-    foothold: folder,
-    ...(stands.on === 'machine' ? { machineRoot: cluster.hostFolder(stands.host) } : {}),
-  })
+  const machine = stands.on === 'machine' ? { uid: stands.uid, root: cluster.hostFolder(stands.host) } : undefined
+  const folder = makeFootholdFolder(cluster.folder)
+  const attacker = new AttackerProcess({ foothold: folder, ...(machine ? { machineRoot: machine.root } : {}) })
   cluster.watch(attacker.pid)
-  let tap: TapHandle | undefined
+  const mark = newCanary()
+  let staged: Staged | undefined
+  let diverted: { undo: () => Promise<void> } | undefined
   try {
+    staged = await stage(cluster.operator, variant)
     await fillFoothold(folder, how.foothold, cluster)
-    const afterId = await cluster.wire.lastId()
-    const heardBefore = cluster.witnessed.length
-    const capture = join(cluster.folder, `capture-${staged.namespace}.pcapng`)
-    if (stands.on === 'tap') tap = await cluster.wire.tap(stands.link, capture)
-    let acted = false
-    const meanwhile = async (): Promise<void> => {
-      if (acted) return
-      acted = true
-      await discovered.scenario.meanwhile?.(cluster.operator, staged)
-    }
+    const { namespace, secret, pod, node } = staged
     const result = await attacker.attempt(
       {
         kind: 'attempt',
         scenario: discovered.url,
         variant: variant.id,
         network: cluster.networkFacts(how.foothold),
-        goal: { namespace: staged.namespace, secret: staged.secret, pod: staged.pod, node: staged.node },
+        goal: { namespace, secret, pod, node },
         mark,
         ...(how.target === undefined ? {} : { target: how.target }),
-        ...(stands.on === 'machine' ? { machine: { uid: stands.uid, root: cluster.hostFolder(stands.host) } } : {}),
+        ...(machine ? { machine } : {}),
       },
       async (call) => {
-        if (call.call === 'meanwhile') await meanwhile()
-        if (call.call === 'capture') {
-          await tap?.stop()
-          await cluster.giveFile(capture, join(folder, 'capture.pcapng'))
+        if (call.call === 'meanwhile') await discovered.scenario.meanwhile?.(cluster.operator, staged!)
+        if (call.call === 'capture' && stands.on === 'tap') {
+          await cluster.copyCapture(stands.link, join(folder, 'capture.pcapng'))
         }
         if (call.call === 'divert' && stands.on === 'path') {
-          await cluster.wire.divert(stands.link, { address: call.address, port: call.port })
+          diverted = await cluster.wire.divert(stands.link, { address: call.address, port: call.port })
+          // Who talks to the real end already would go on doing so: a takeover makes them dial again.
+          await cluster.wire.cut(stands.link)
         }
       },
     )
-    const outcome = await conclude(cluster, variant, {
-      staged,
-      mark,
-      result,
-      afterId,
-      heardBefore,
-      tapped: tap !== undefined,
-    })
+    const acted: Acted = { staged, mark, result, afterId, heardBefore, tapped: stands.on === 'tap' }
+    const outcome = await conclude(cluster, variant, acted)
+    if (diverted) {
+      await diverted.undo()
+      await cluster.wire.cut(stands.on === 'path' ? stands.link : {})
+      diverted = undefined
+    }
     return await stillStanding(cluster, outcome)
   } finally {
-    if (stands.on === 'path') await cluster.wire.undivert(stands.link)
-    await tap?.stop()
+    await diverted?.undo()
     await attacker.stop()
     rmSync(folder, { recursive: true, force: true })
-    await unstage(cluster.operator, staged)
+    if (staged) await unstage(cluster.operator, staged)
   }
 }
 
@@ -103,7 +94,7 @@ async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promi
     observed: result.observed,
     timedOut: result.timedOut ?? false,
     fault: result.fault,
-    ledger: await cluster.wire.ledger({ afterId: acted.afterId }),
+    ledger: await ledgerOf(cluster, acted),
     witness: cluster.witnessed.slice(acted.heardBefore),
     attackerFace: cluster.plan.face(ATTACKER_HOST),
     backs: cluster.backs,
@@ -119,10 +110,17 @@ async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promi
     if (trial.fault !== undefined || trial.timedOut) break
     await cluster.heardMore(20)
     trial.witness = cluster.witnessed.slice(acted.heardBefore)
-    trial.ledger = await cluster.wire.ledger({ afterId: acted.afterId })
+    trial.ledger = await ledgerOf(cluster, acted)
     outcome = judge(trial)
   }
   return { ...outcome, evidence: evidenceOf(trial, outcome) }
+}
+
+/** Connections since the attempt began, and those older ones that a tap still hears. */
+async function ledgerOf(cluster: Cluster, acted: Acted): Promise<LedgerEntry[]> {
+  if (!acted.tapped) return cluster.wire.ledger({ afterId: acted.afterId })
+  const all = await cluster.wire.ledger({})
+  return all.filter((entry) => entry.id > acted.afterId || entry.tapped)
 }
 
 async function proofOf(

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { nearest } from '../settings/near.ts'
 import type { Scenario } from './scenario.ts'
 
 export interface Discovered {

@@ -2,7 +2,8 @@
  * Runs scenarios against postures. Acts that need the same change of posture share a cluster; a twin that differs in
  * foothold or target runs right after its attack, in the same cluster, so that rows come early.
  */
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Foothold } from '../attacker/foothold.ts'
+import type { Cluster, ClusterNeeds } from '../cluster/cluster.ts'
 import type { Control } from '../posture/control.ts'
 import type { Posture } from '../posture/posture.ts'
 import { act } from './act.ts'
@@ -17,7 +18,7 @@ export interface RunOptions {
   selected: readonly Selected[]
   postures: readonly Posture[]
   controls: readonly Control[]
-  startCluster: (posture: Posture, key: string) => Promise<Cluster>
+  startCluster: (posture: Posture, needs: ClusterNeeds) => Promise<Cluster>
   onRow: (row: Row) => void
   /** One short line on what is going on, for stderr. */
   onProgress: (text: string) => void
@@ -86,7 +87,7 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
 
   const worker = async (): Promise<void> => {
     for await (const { key, tasks } of work.batches(options.signal)) {
-      const cluster = await options.startCluster(tasks[0]!.how.posture, key)
+      const cluster = await options.startCluster(tasks[0]!.how.posture, needsOf(tasks))
       try {
         for (let task = tasks.shift(); task && !options.signal?.aborted; task = tasks.shift()) {
           const twin = await runTask(cluster, task)
@@ -101,6 +102,21 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
   }
   await Promise.all(Array.from({ length: options.clusters ?? 2 }, worker))
   return rows
+}
+
+/**
+ * What a cluster must do from its first moment for the acts it will see, those of its twins included: links that are
+ * tapped, because a recording that begins in the middle of a connection cannot be opened, and session keys that leak.
+ */
+function needsOf(tasks: readonly Task[]): ClusterNeeds {
+  const footholds = tasks.flatMap((task): Foothold[] => {
+    const twins = task.twinOf ? [] : (Object.values(twinOf(task.variant, task.posture)) as Change[])
+    return [task.how.foothold, ...twins.flatMap((change) => ('foothold' in change ? [change.foothold] : []))]
+  })
+  return {
+    taps: footholds.flatMap(({ stands }) => (stands.on === 'tap' ? [stands.link] : [])),
+    sessionKeys: footholds.some(({ holds }) => Object.values(holds).some((holding) => 'sessionKeysOf' in holding)),
+  }
 }
 
 /** A posture that the scenario was not written for has no expectation. */
