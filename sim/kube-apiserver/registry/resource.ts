@@ -15,8 +15,8 @@ export interface Strategy {
   prepareStatusUpdate?: (object: KubeObject, old: KubeObject) => void
   validate?: (object: KubeObject) => FieldError[]
   validateUpdate?: (object: KubeObject, old: KubeObject) => FieldError[]
-  /** Why a name is none, in Go's words; a lower-case RFC 1123 subdomain where absent. */
-  nameError?: (name: string) => string | undefined
+  /** Why a name is none, in Go's words; names are lower-case RFC 1123 subdomains where absent. */
+  nameErrors?: (name: string) => string[]
   /** Has a status that only /status changes. */
   hasStatus?: boolean
   /** Counts metadata.generation with every change of what is not metadata or status. */
@@ -38,18 +38,11 @@ export interface Strategy {
 
 export interface TableColumn {
   name: string
-  type: 'string' | 'integer' | 'boolean'
+  type: 'string' | 'integer' | 'boolean' | 'date'
   format?: string
   /** 1: shown by `-o wide` only */
   priority?: number
   description: string
-}
-
-export interface TablePrinter {
-  columns: readonly TableColumn[]
-  row: (object: KubeObject, now: Date) => (string | number | boolean)[]
-  /** Conditions of a row, such as a Pod that has completed. */
-  conditions?: (object: KubeObject) => object[] | undefined
 }
 
 export interface Subresource {
@@ -66,11 +59,8 @@ export interface Resource extends StoredResource {
   verbs: readonly string[]
   shortNames?: readonly string[]
   categories?: readonly string[]
-  /** As discovery tells it: a hash of group, version and kind. */
-  storageVersionHash?: string
   subresources: Readonly<Record<string, Subresource>>
   strategy: Strategy
-  printer?: TablePrinter
 }
 
 export function apiVersionOf({ group, version }: Pick<Resource, 'group' | 'version'>): string {

@@ -1,0 +1,55 @@
+/** One authorised request for a resource, and what comes of it. */
+import type { KubeList, KubeObject } from '../../../lib/kube/object.ts'
+import type { Status } from '../../../lib/kube/status.ts'
+import { StatusError } from '../../../lib/kube/status.ts'
+import type { User } from '../../../lib/kube/user.ts'
+import type { Admission } from '../admission/admission.ts'
+import type { AdmissionRefusal, AdmissionRequest } from '../admission/plugin.ts'
+import type { RequestInfo } from '../contract.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
+import type { WatchCache } from '../storage/watch-cache.ts'
+import type { Resource } from './resource.ts'
+
+export interface ApiCall {
+  resource: Resource
+  info: RequestInfo
+  user: User
+  query: URLSearchParams
+  contentType: string | undefined
+  body: () => Promise<Buffer>
+}
+
+export interface Answer {
+  code: number
+  body: KubeObject | KubeList | Status
+}
+
+/** What the handlers of the registry work on. */
+export interface RegistryContext {
+  store: ObjectStore
+  cache: WatchCache
+  admission: Admission
+}
+
+/** An admission plugin's refusal, on its way to the answer; the layer is for the witness. */
+export class AdmissionError extends StatusError {
+  readonly refusal: AdmissionRefusal
+
+  constructor(refusal: AdmissionRefusal) {
+    const { code = 500, reason = '', message = '', details } = refusal.status
+    super(code, reason, message, details)
+    this.refusal = refusal
+  }
+}
+
+export function assertAdmitted(refusal: AdmissionRefusal | undefined): void {
+  if (refusal) throw new AdmissionError(refusal)
+}
+
+export function admissionRequest(
+  { info, user }: Pick<ApiCall, 'info' | 'user'>,
+  operation: AdmissionRequest['operation'],
+  objects: Pick<AdmissionRequest, 'object' | 'oldObject'>,
+): AdmissionRequest {
+  return { operation, request: info, user, ...objects }
+}
