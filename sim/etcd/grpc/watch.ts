@@ -1,0 +1,110 @@
+/** The Watch service: many watches on one stream (server/etcdserver/api/v3rpc/watch.go). */
+import { create } from '@bufbuild/protobuf'
+import type { Event } from '../../../lib/etcd/kv_pb.ts'
+import { EventSchema, Event_EventType } from '../../../lib/etcd/kv_pb.ts'
+import {
+  WatchCreateRequest_FilterType,
+  WatchResponseSchema,
+  type WatchCreateRequest,
+  type WatchRequest,
+  type WatchResponse,
+} from '../../../lib/etcd/rpc_pb.ts'
+import type { Member } from '../member.ts'
+import { endText } from '../mvcc/requests.ts'
+import { keyText, type Commit } from '../mvcc/store.ts'
+
+interface Watcher {
+  id: bigint
+  start: string
+  end: string | undefined
+  request: WatchCreateRequest
+  /** Commits from this revision on are still to be told. */
+  next: bigint
+}
+
+/** etcd's default for --experimental-watch-progress-notify-interval is 10 min; kubeadm sets 5 s. */
+export interface WatchSettings {
+  progressIntervalMs: number
+}
+
+/** Serves one stream until it is closed. `send` must keep order. */
+export function serveWatch(member: Member, settings: WatchSettings, send: (response: WatchResponse) => void) {
+  const watchers = new Map<bigint, Watcher>()
+  let lastId = -1n
+  const reply = (
+    watchId: bigint,
+    rest: Pick<Partial<WatchResponse>, 'created' | 'canceled' | 'cancelReason' | 'compactRevision' | 'events'>,
+    revision?: bigint,
+  ): void => send(create(WatchResponseSchema, { header: member.header(revision), watchId, ...rest }))
+
+  const tell = (watcher: Watcher, commit: Commit): void => {
+    if (commit.revision < watcher.next) return
+    watcher.next = commit.revision + 1n
+    const events = commit.events.filter((event) => matches(watcher, event)).map((event) => shaped(watcher, event))
+    if (events.length > 0) reply(watcher.id, { events }, commit.revision)
+  }
+  const stop = member.onCommit((commit) => {
+    for (const watcher of watchers.values()) tell(watcher, commit)
+  })
+  const timer = setInterval(() => {
+    for (const watcher of watchers.values()) if (watcher.request.progressNotify) reply(watcher.id, {})
+  }, settings.progressIntervalMs)
+  timer.unref()
+
+  const open = (request: WatchCreateRequest): void => {
+    const wanted = request.watchId
+    if (wanted !== 0n && watchers.has(wanted)) {
+      return reply(wanted, { created: true, canceled: true, cancelReason: 'etcdserver: duplicate watch ID' })
+    }
+    while (watchers.has((lastId += 1n)));
+    const id = wanted === 0n ? lastId : wanted
+    const { startRevision } = request
+    const { store } = member
+    reply(id, { created: true })
+    if (startRevision > 0n && startRevision <= store.compactedRevision) {
+      // The header of this one carries no revision (recorded).
+      return reply(id, { canceled: true, compactRevision: store.compactedRevision }, 0n)
+    }
+    const watcher: Watcher = {
+      id,
+      start: keyText(request.key),
+      // A watch from a key to the end of all is asked for with a single zero byte.
+      end: endText(request.rangeEnd),
+      request,
+      next: startRevision > 0n ? startRevision : store.revision + 1n,
+    }
+    watchers.set(id, watcher)
+    if (startRevision > 0n) for (const commit of store.since(startRevision)) tell(watcher, commit)
+  }
+
+  return {
+    handle(request: WatchRequest): void {
+      const { requestUnion } = request
+      if (requestUnion.case === 'createRequest') open(requestUnion.value)
+      else if (requestUnion.case === 'progressRequest') reply(-1n, {})
+      else if (requestUnion.case === 'cancelRequest' && watchers.delete(requestUnion.value.watchId)) {
+        reply(requestUnion.value.watchId, { canceled: true })
+      }
+    },
+    close(): void {
+      clearInterval(timer)
+      stop()
+      watchers.clear()
+    },
+  }
+}
+
+function matches(watcher: Watcher, event: Event): boolean {
+  const key = keyText(event.kv!.key)
+  const inRange =
+    watcher.end === undefined
+      ? key === watcher.start
+      : key >= watcher.start && (watcher.end === '\0' || key < watcher.end)
+  const filter =
+    event.type === Event_EventType.PUT ? WatchCreateRequest_FilterType.NOPUT : WatchCreateRequest_FilterType.NODELETE
+  return inRange && !watcher.request.filters.includes(filter)
+}
+
+function shaped(watcher: Watcher, event: Event): Event {
+  return watcher.request.prevKv || !event.prevKv ? event : create(EventSchema, { type: event.type, kv: event.kv! })
+}

@@ -1,0 +1,195 @@
+/** The ports of a member: gRPC and HTTP/1.1 on each client URL, with TLS or without, as the URL's scheme says. */
+import { readFileSync } from 'node:fs'
+import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttp2Server, type Http2Session } from 'node:http2'
+import type { Socket } from 'node:net'
+import { witness } from '../../lib/cluster/witness.ts'
+import { listenAddresses, type Place } from '../../lib/cluster/place.ts'
+import { listenPlain } from '../../lib/tls/plain.ts'
+import { listenTls, type KeyPair, type Listener, type TlsConnection } from '../../lib/tls/listen.ts'
+import type { Refusal } from '../../lib/tls/refusal.ts'
+import type { TlsPolicy } from '../../lib/tls/policy.ts'
+import { parseCertificate } from '../../lib/x509/parse.ts'
+import { nameToString } from '../../lib/x509/name.ts'
+import { handshakeVerifier, revocationProblem } from './client-certificates.ts'
+import { hostOf, portOf, type TlsFiles } from './config.ts'
+import type { Caller, GrpcServer } from './grpc/server.ts'
+import { log } from './log.ts'
+
+export interface PortOptions {
+  url: URL
+  place: Place
+  kind: 'client' | 'peer' | 'metrics'
+  tls: TlsFiles
+  policy: TlsPolicy
+  grpc?: GrpcServer
+  http: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+const HANDSHAKE_TIMEOUT_MS = 10_000
+
+/** `PRI * HTTP/2.0`: how plain HTTP/2 says that it is that. */
+const PREFACE = 'PRI'
+
+/** @throws Error with Go's text, such as `open /x: no such file or directory`. */
+export async function listenOn(options: PortOptions): Promise<Listener[]> {
+  const { url, place } = options
+  const host = url.hostname === 'localhost' ? '127.0.0.1' : hostOf(url)
+  const serve = server(options)
+  const listeners: Listener[] = []
+  for (const address of listenAddresses(place, host)) {
+    const listener =
+      url.protocol === 'https:' ? await overTls(options, address, serve) : await plain(options, address, serve)
+    witness({ about: 'listener', decision: 'open', local: `${listener.address}:${listener.port}` })
+    listeners.push(listener)
+  }
+  return listeners
+}
+
+type Serve = (socket: Socket, caller: Caller, isHttp2: boolean) => void
+
+/** One HTTP/1.1 and one HTTP/2 server that are handed their connections. */
+function server({ grpc, http }: PortOptions): Serve {
+  const callers = new WeakMap<Http2Session, Caller>()
+  const http1 = createHttp1Server(http)
+  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 0xffffffff } })
+  http2.on('session', (session) => {
+    // etcdctl and others leave with a reset; that is no fault.
+    session.on('error', () => {})
+    callers.set(session, pending.shift()!)
+  })
+  http2.on('sessionError', () => {})
+  http2.on('stream', (stream, headers) => {
+    const caller = stream.session && callers.get(stream.session)
+    if (!String(headers['content-type']).startsWith('application/grpc') || !grpc || !caller) {
+      stream.on('error', () => {})
+      return void stream.respond({ ':status': grpc ? 415 : 404 }, { endStream: true })
+    }
+    grpc.serve(stream, headers, caller)
+  })
+  // 'session' is emitted within emit('connection'), so the queue holds one caller at most.
+  const pending: Caller[] = []
+  return (socket, caller, isHttp2) => {
+    socket.on('error', () => {})
+    if (isHttp2 && grpc) {
+      pending.push(caller)
+      http2.emit('connection', socket)
+    } else http1.emit('connection', socket)
+  }
+}
+
+async function plain({ url }: PortOptions, address: string, serve: Serve): Promise<Listener> {
+  return listenPlain({
+    address,
+    port: portOf(url),
+    onConnection: (socket, connection) => {
+      witness({ about: 'connection', decision: 'allow', ...connection })
+      socket.once('readable', () => {
+        const first = socket.read() as Buffer | null
+        if (first === null) return void socket.destroy()
+        socket.unshift(first)
+        serve(socket, connection, first.subarray(0, 3).toString('latin1') === PREFACE)
+      })
+      socket.on('error', () => {})
+    },
+  })
+}
+
+async function overTls(options: PortOptions, address: string, serve: Serve): Promise<Listener> {
+  const { url, tls, policy, kind } = options
+  checkFiles(tls)
+  const caPem = tls.trustedCaFile ? readFile(tls.trustedCaFile) : undefined
+  const verify = handshakeVerifier(tls, caPem)
+  const rejected = (error: string, connection: TlsConnection): void =>
+    log('warn', `rejected connection on ${kind === 'peer' ? 'peer' : 'client'} endpoint`, {
+      'remote-addr': connection.remote,
+      'server-name': connection.serverName ?? '',
+      error,
+    })
+  return listenTls({
+    address,
+    port: portOf(url),
+    policy,
+    // Read for each connection: certificates rotate without a restart, the CA file does not.
+    keyPair: () => keyPairOf(tls),
+    clientCertificates: verify ? { mode: 'require', verify, caPem: () => caPem } : { mode: 'none' },
+    alpn: kind === 'client' ? ['h2', 'http/1.1'] : ['http/1.1'],
+    plainHttp: 'close',
+    handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+    onConnection: (socket, connection) => {
+      const problem = revocationProblem(tls, connection)
+      const caller = callerOf(connection)
+      if (problem) {
+        rejected(problem, connection)
+        witness({
+          about: 'certificate',
+          decision: 'refuse',
+          ...caller,
+          layer: 'tls-alert',
+          code: 'close_notify',
+          text: problem,
+        })
+        return void socket.end()
+      }
+      witness({ about: 'connection', decision: 'allow', ...caller })
+      serve(socket, caller, connection.alpn === 'h2')
+    },
+    onRefusal: (refusal, connection) => {
+      rejected(refusal.message, connection)
+      if (isOurs(refusal)) {
+        const facts = { local: connection.local, remote: connection.remote, layer: refusal.layer!, code: refusal.code }
+        witness({
+          about: 'certificate',
+          decision: 'refuse',
+          ...facts,
+          text: refusal.message,
+          ...identityOf(connection),
+        })
+      }
+    },
+  })
+}
+
+/** A client that rejected us said so with an alert: that is its word, not this member's. */
+function isOurs(refusal: Refusal): boolean {
+  return refusal.layer !== undefined && !refusal.message.startsWith('remote error')
+}
+
+function callerOf(connection: TlsConnection): Caller {
+  return { local: connection.local, remote: connection.remote, ...identityOf(connection) }
+}
+
+function identityOf({ peerChain }: TlsConnection): { identity?: string; serial?: string } {
+  if (peerChain.length === 0) return {}
+  try {
+    const leaf = parseCertificate(peerChain[0]!)
+    return { identity: leaf.subject.commonName || nameToString(leaf.subject), serial: leaf.serialNumber.toString(16) }
+  } catch {
+    return {}
+  }
+}
+
+function keyPairOf({ certFile, keyFile }: TlsFiles): KeyPair | undefined {
+  try {
+    return { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
+  } catch {
+    return undefined
+  }
+}
+
+function checkFiles({ certFile, keyFile }: TlsFiles): void {
+  if (!certFile !== !keyFile)
+    throw new Error(`KeyFile and CertFile must both be present[key: ${keyFile}, cert: ${certFile}]`)
+  readFile(certFile)
+  readFile(keyFile)
+}
+
+function readFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'no such file or directory' : code === 'EACCES' ? 'permission denied' : String(code)
+    throw new Error(`open ${path}: ${why}`, { cause: error })
+  }
+}

@@ -1,0 +1,163 @@
+/** etcd's command line: reads flags, starts a member, says when it serves. */
+import { followLifeline } from '../../lib/cluster/lifeline.ts'
+import { placeFromEnvironment } from '../../lib/cluster/place.ts'
+import { witnessAs } from '../../lib/cluster/witness.ts'
+import { parseGoFlags } from '../../lib/settings/go-flag.ts'
+import { FlagError } from '../../lib/settings/pflag.ts'
+import { ConfigError, settingsOf, ValueError, type EtcdSettings } from './config.ts'
+import { FLAGS } from './flags.ts'
+import { GrpcServer } from './grpc/server.ts'
+import { ETCD_VERSION } from './grpc/services.ts'
+import { clientEndpoints, metricsEndpoints, peerEndpoints } from './http-endpoints.ts'
+import { listenOn } from './listeners.ts'
+import { fatal, log } from './log.ts'
+import { Member } from './member.ts'
+
+witnessAs('etcd')
+followLifeline()
+
+const argv = process.argv.slice(2)
+if (argv.includes('--version') || argv.includes('-version')) {
+  process.stdout.write(`etcd Version: ${ETCD_VERSION}\n`)
+  process.exit(0)
+}
+await start(readSettings(argv))
+
+function readSettings(argv: readonly string[]): EtcdSettings {
+  try {
+    const { flags, fromEnvironment, shadowed } = parseGoFlags(FLAGS, argv, {
+      component: 'etcd',
+      env: process.env,
+      envPrefix: 'ETCD_',
+    })
+    for (const name of fromEnvironment) {
+      const variable = `ETCD_${name.toUpperCase().replaceAll('-', '_')}`
+      log('info', 'recognized and used environment variable', {
+        'variable-name': variable,
+        'variable-value': flags.string(name),
+      })
+    }
+    if (shadowed[0]) {
+      const variable = `ETCD_${shadowed[0].toUpperCase().replaceAll('-', '_')}`
+      fatal(
+        'conflicting environment variable is shadowed by corresponding command-line flag (either unset environment variable or disable flag))',
+        {
+          'environment-variable': variable,
+        },
+      )
+    }
+    const settings = settingsOf(flags)
+    for (const flag of flags.inertInUse) {
+      log('info', 'flag has no effect in the simulation', { flag: `--${flag.name}`, reason: flag.reason })
+    }
+    return settings
+  } catch (error) {
+    if (error instanceof FlagError || error instanceof ValueError) {
+      process.stderr.write(`${error.message}\n`)
+      if (error instanceof FlagError && error.hint) process.stderr.write(`${error.hint}\n`)
+      process.exit(2)
+    }
+    if (!(error instanceof ConfigError)) throw error
+    if (error.stage === 'discovery failed') fatal('discovery failed', { error: error.message })
+    log('warn', 'failed to verify flags', { error: error.message })
+    process.exit(1)
+  }
+}
+
+async function start(settings: EtcdSettings): Promise<void> {
+  const place = placeFromEnvironment()
+  const member = openMember(settings)
+  const grpc = new GrpcServer(member, settings)
+  const { client, peer, policy } = settings
+  warnOfIgnoredTls(settings)
+  const open = async (
+    what: 'discovery failed' | 'listener failed',
+    ...ports: Parameters<typeof listenOn>[0][]
+  ): Promise<void> => {
+    try {
+      for (const port of ports) await listenOn(port)
+    } catch (error) {
+      const { code, message, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }
+      if (code === 'EADDRINUSE')
+        fatal('discovery failed', { error: `listen tcp ${address}:${port}: bind: address already in use` })
+      fatal(what, { error: message })
+    }
+  }
+  await open(
+    'discovery failed',
+    ...settings.listenPeerUrls.map((url) => ({
+      url,
+      place,
+      kind: 'peer' as const,
+      tls: peer,
+      policy,
+      http: peerEndpoints(member),
+    })),
+    ...settings.listenMetricsUrls.map((url) => ({
+      url,
+      place,
+      kind: 'metrics' as const,
+      tls: client,
+      policy,
+      http: metricsEndpoints(member),
+    })),
+  )
+  log('warn', 'Running http and grpc server on single port. This is not recommended for production.')
+  const http = clientEndpoints(member)
+  await open(
+    'listener failed',
+    ...settings.listenClientUrls.map((url) => ({
+      url,
+      place,
+      kind: 'client' as const,
+      tls: client,
+      policy,
+      grpc,
+      http,
+    })),
+  )
+  log('info', 'ready to serve client requests')
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      log('info', 'received signal; shutting down', { signal: signal === 'SIGINT' ? 'interrupt' : 'terminated' })
+      member.close()
+      process.exit(0)
+    })
+  }
+}
+
+function openMember(settings: EtcdSettings): Member {
+  try {
+    return new Member({
+      name: settings.name,
+      dataDir: settings.dataDir,
+      peerUrls: settings.initialAdvertisePeerUrls,
+      clientUrls: settings.advertiseClientUrls,
+      clusterToken: settings.clusterToken,
+      fsync: settings.fsync,
+      onFailure: (error) => fatal('failed to write WAL', { error: error.message }),
+    })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = code === 'ENOTDIR' ? 'not a directory' : code === 'EACCES' ? 'permission denied' : message
+    fatal('failed to list data directory', { dir: settings.dataDir, error: `open ${settings.dataDir}: ${why}` })
+  }
+}
+
+/** http URLs take no notice of TLS flags, and say so. */
+function warnOfIgnoredTls({ listenClientUrls, client }: EtcdSettings): void {
+  for (const url of listenClientUrls) {
+    if (url.protocol !== 'http:') continue
+    const fields = { 'client-url': `http://${url.host}` }
+    if (client.keyFile || client.certFile) {
+      log('warn', 'scheme is http or unix while key and cert files are present; ignoring key and cert files', fields)
+    }
+    if (client.clientCertAuth) {
+      log(
+        'warn',
+        'scheme is http or unix while --client-cert-auth is enabled; ignoring client cert auth for this URL',
+        fields,
+      )
+    }
+  }
+}
