@@ -184,10 +184,25 @@ export class GrpcClient {
     const session = connect(url.origin, { createConnection: () => socket })
     const link = { session, socket, ends: endsOf(socket) }
     await new Promise<void>((resolve, reject) => {
-      session.once('error', (error) => reject(lastRefusal(socket) ?? refusalOf(error, { subject: endpoint })))
-      session.once('close', () => reject(lastRefusal(socket) ?? refusalOf(new Error('EOF'), { subject: endpoint })))
+      const lost = (error: Error): void => {
+        clearTimeout(timer)
+        session.destroy()
+        reject(lastRefusal(socket) ?? refusalOf(error, { subject: endpoint }))
+      }
+      const timer = setTimeout(
+        () => lost(new Error('context deadline exceeded')),
+        this.#options.timeoutMs ?? CALL_TIMEOUT_MS,
+      )
+      session.once('error', lost)
+      session.once('close', () => lost(new Error('EOF')))
+      // The server's alert may come before the session has its hands on the socket.
+      socket.once('close', () => lost(new Error('EOF')))
+      if (socket.destroyed) lost(new Error('EOF'))
       // A server's settings are the first thing that proves it took us: at TLS 1.3 its refusal comes this late.
-      session.once('remoteSettings', () => resolve())
+      session.once('remoteSettings', () => {
+        clearTimeout(timer)
+        resolve()
+      })
     })
     session.on('error', () => {})
     session.on('goaway', () => session.close())
