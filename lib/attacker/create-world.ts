@@ -1,7 +1,7 @@
 /** Builds the verbs of one attempt from where the attacker stands and what it holds. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { credentialIn } from './credential.ts'
+import { credentialIn, credentialOf } from './credential.ts'
 import type { AttackerCall, AttemptOrder, FromAttacker } from './range-channel.ts'
 import { requestOnce, type Caller } from './request.ts'
 import type { Observation, World } from './world.ts'
@@ -27,9 +27,9 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
       around.waiting.set(id, { resolve, reject })
       around.send({ kind: 'call', id, ...call } as AttackerCall)
     })
+  const plain: Caller = { localAddress: order.network.own.face, observe }
   const callerAs = async (as: string | undefined): Promise<Caller> => ({
-    localAddress: order.network.own.face,
-    observe,
+    ...plain,
     ...(await credentialIn(folder, as)),
   })
 
@@ -39,7 +39,11 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     mark: order.mark,
     target: order.target,
     observe,
-    api: async (request) => requestOnce(order.network.apiserver, request, await callerAs(request.as)),
+    api: async (request) => {
+      const caller =
+        request.with === undefined ? await callerAs(request.as) : { ...plain, ...credentialOf(request.with) }
+      return requestOnce(order.network.apiserver, request, caller)
+    },
     request: async (baseUrl, request) => requestOnce(baseUrl, request, await callerAs(request.as)),
     exec: async (baseUrl, request) =>
       (await import('./exec.ts')).execOnce(baseUrl, request, await callerAs(request.as)),
@@ -50,7 +54,6 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
         folder,
         listenAddress: order.network.own.back,
         caller: await callerAs(options.as),
-        observe,
       })
       await ask({ call: 'divert', address: intercepted.address, port: intercepted.port })
       return intercepted
@@ -59,7 +62,9 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     capture: async () => {
       await ask({ call: 'capture' })
       const { plaintextOf } = await import('../wire/plaintext.ts')
-      return plaintextOf(join(folder, 'capture.pcapng'))
+      // Session keys leak as late as everything else that a foothold holds: they are read when they are needed.
+      const keyLog = await readFile(join(folder, 'keylog'), 'utf8').catch(() => '')
+      return plaintextOf(join(folder, 'capture.pcapng'), { keyLog })
     },
     held: (name) => readFile(join(folder, name)),
     heldPath: (name) => join(folder, name),

@@ -31,7 +31,12 @@ export async function credentialIn(folder: string, asked: string | undefined): P
     if (asked === undefined) return {}
     throw new Error(`[foothold_credential] no credential ${name} in the foothold; it holds ${[...files].join(', ')}`)
   }
-  const { user } = parseKubeconfig(await text(folder, name))
+  return credentialOf(await text(folder, name))
+}
+
+/** What a kubeconfig's text holds by itself. */
+export function credentialOf(kubeconfig: string): Credential {
+  const { user } = parseKubeconfig(kubeconfig)
   const credential: Credential = {}
   if (user.clientCertificateData && user.clientKeyData) {
     credential.keyPair = { cert: user.clientCertificateData, key: user.clientKeyData }

@@ -25,6 +25,7 @@ export async function fillFoothold(folder: string, foothold: Foothold, cluster: 
     if ('stolen' in holding) copyFileSync(join(cluster.hostFolder(holding.host), holding.stolen), join(folder, name))
     if ('stolenFolder' in holding)
       copyFolder(join(cluster.hostFolder(holding.host), holding.stolenFolder), join(folder, name))
+    if ('sessionKeysOf' in holding) writeFileSync(join(folder, name), cluster.sessionKeys(holding.sessionKeysOf))
     if ('minted' in holding) {
       const { cert, key } = await cluster.mint(holding.minted)
       writeFileSync(join(folder, `${name}.crt`), cert)

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AttackerProcess } from '../attacker/attacker-process.ts'
 import { fillFoothold, makeFootholdFolder } from '../attacker/foothold-folder.ts'
+import type { Foothold, LinkName } from '../attacker/foothold.ts'
 import type { AttackerResult } from '../attacker/range-channel.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { ATTACKER_HOST } from '../cluster/cluster.ts'
@@ -34,7 +35,7 @@ export async function act(
   cluster.watch(attacker.pid)
   const mark = newCanary()
   let staged: Staged | undefined
-  let diverted: { undo: () => Promise<void> } | undefined
+  let diverted: LinkName | undefined
   try {
     staged = await stage(cluster.operator, variant)
     await fillFoothold(folder, how.foothold, cluster)
@@ -44,7 +45,7 @@ export async function act(
         kind: 'attempt',
         scenario: discovered.url,
         variant: variant.id,
-        network: cluster.networkFacts(how.foothold),
+        network: cluster.networkFacts(standsOn(how.foothold)),
         goal: { namespace, secret, pod, node },
         mark,
         ...(how.target === undefined ? {} : { target: how.target }),
@@ -56,22 +57,23 @@ export async function act(
           await cluster.copyCapture(stands.link, join(folder, 'capture.pcapng'))
         }
         if (call.call === 'divert' && stands.on === 'path') {
-          diverted = await cluster.wire.divert(stands.link, { address: call.address, port: call.port })
+          diverted = stands.link
+          await cluster.wire.divert(diverted, { address: call.address, port: call.port })
           // Who talks to the real end already would go on doing so: a takeover makes them dial again.
-          await cluster.wire.cut(stands.link)
+          await cluster.wire.cut(diverted)
         }
       },
     )
     const acted: Acted = { staged, mark, result, afterId, heardBefore, tapped: stands.on === 'tap' }
     const outcome = await conclude(cluster, variant, acted)
     if (diverted) {
-      await diverted.undo()
-      await cluster.wire.cut(stands.on === 'path' ? stands.link : {})
+      await cluster.wire.undivert(diverted)
+      await cluster.wire.cut(diverted)
       diverted = undefined
     }
     return await stillStanding(cluster, outcome)
   } finally {
-    await diverted?.undo()
+    if (diverted) await cluster.wire.undivert(diverted)
     await attacker.stop()
     rmSync(folder, { recursive: true, force: true })
     if (staged) await unstage(cluster.operator, staged)
@@ -96,11 +98,11 @@ async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promi
     fault: result.fault,
     ledger: await ledgerOf(cluster, acted),
     witness: cluster.witnessed.slice(acted.heardBefore),
-    attackerFace: cluster.plan.face(ATTACKER_HOST),
+    attackerFace: cluster.plan.host(ATTACKER_HOST).face,
     backs: cluster.backs,
     loops: cluster.loops,
     componentAt: (host, port) => cluster.componentAt(host, port),
-    hostOf: (face) => cluster.plan.hostOfFace(face),
+    hostOf: (face) => cluster.plan.hostAt(face)?.name,
     canarySha256: sha256(staged.canary),
     tapped: acted.tapped,
   }
@@ -173,6 +175,11 @@ async function stillStanding(cluster: Cluster, outcome: Outcome): Promise<Outcom
   if (outcome.kind !== 'stopped') return outcome
   const down = await cluster.firstUnready()
   return down === undefined ? outcome : { kind: 'unclear', reason: `crash: ${down} is not ready after the attempt` }
+}
+
+/** The host whose addresses the attacker uses. */
+function standsOn({ stands }: Foothold): string {
+  return stands.on === 'host' || stands.on === 'machine' ? stands.host : ATTACKER_HOST
 }
 
 function cannotStand(how: Arrangement): string | undefined {

@@ -1,0 +1,122 @@
+/** The honest administrator of a range: plants canaries, looks what became of them, and does an administrator's work. */
+import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
+import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
+import type { Kubeconfig } from '../kube/kubeconfig.ts'
+import type { KubeObject } from '../kube/object.ts'
+
+export interface ExecOrder {
+  namespace: string
+  pod: string
+  container?: string
+  command: readonly string[]
+  stdin?: string
+}
+
+export interface OperatorOptions {
+  kubeconfig: Kubeconfig
+  /** Address of a host, for what an administrator's monitoring asks of kubelets. */
+  faceOf: (host: string) => string
+}
+
+const POD_DEADLINE_MS = 8000
+const POLL_MS = 15
+
+export class Operator {
+  readonly client: KubeClient
+  readonly #options: OperatorOptions
+
+  constructor(options: OperatorOptions) {
+    this.#options = options
+    this.client = new KubeClient({ kubeconfig: options.kubeconfig, userAgent: 'mtls-range-operator' })
+  }
+
+  get(path: string): Promise<KubeObject> {
+    return this.client.get(path)
+  }
+
+  /** The object, or undefined where there is none. */
+  async find(path: string): Promise<KubeObject | undefined> {
+    try {
+      return await this.client.get(path)
+    } catch (error) {
+      if (error instanceof StatusError && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  create(path: string, object: object): Promise<KubeObject> {
+    return this.client.create(path, object)
+  }
+
+  async delete(path: string): Promise<void> {
+    const reply = await this.client.request({ method: 'DELETE', path, body: { gracePeriodSeconds: 0 } })
+    if (reply.status >= 400 && reply.status !== 404) throw new StatusError({ method: 'DELETE', path }, reply)
+  }
+
+  /** Resolves when the Pod runs. @throws Error `[pod_not_running]` at the deadline, with its last phase. */
+  async waitForPod(namespace: string, name: string, deadlineMs = POD_DEADLINE_MS): Promise<void> {
+    const end = performance.now() + deadlineMs
+    let phase = 'unknown'
+    do {
+      const pod = await this.find(`/api/v1/namespaces/${namespace}/pods/${name}`)
+      phase = (pod?.['status'] as { phase?: string } | undefined)?.phase ?? 'unknown'
+      if (phase === 'Running') return
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    } while (performance.now() < end)
+    throw new Error(`[pod_not_running] Pod ${namespace}/${name}: still ${phase} after ${deadlineMs} ms`)
+  }
+
+  /** `kubectl exec`, over a WebSocket as kubectl >= 1.30 does. */
+  async exec(order: ExecOrder): Promise<ExecResult> {
+    const query = new URLSearchParams()
+    for (const word of order.command) query.append('command', word)
+    query.set('container', order.container ?? 'main')
+    query.set('stdout', 'true')
+    query.set('stderr', 'true')
+    if (order.stdin !== undefined) query.set('stdin', 'true')
+    const { namespace, pod } = order
+    const server = new URL(this.client.server)
+    return execOverWebSocket({
+      socket: await this.client.connect(),
+      host: server.host,
+      path: `/api/v1/namespaces/${namespace}/pods/${pod}/exec?${query.toString()}`,
+      headers: this.client.identity(),
+      ...(order.stdin === undefined ? {} : { stdin: order.stdin }),
+    })
+  }
+
+  /** A monitoring system scrapes a kubelet with a bearer token; what the kubelet makes of the token is its affair. */
+  async meetKubelet(node: string, { bearer }: { bearer: string }): Promise<KubeReply> {
+    const client = new KubeClient({
+      kubeconfig: {
+        cluster: { server: `https://${this.#options.faceOf(node)}:10250`, insecureSkipTlsVerify: true },
+        user: { token: bearer },
+      },
+    })
+    try {
+      return await client.request({ path: '/metrics' })
+    } finally {
+      await client.close()
+    }
+  }
+
+  /** Starts a second Pod that uses the goal's Secret on the goal's node. Nobody waits for it. */
+  async startPod(goal: { namespace: string; node: string; secret: string }, name: string): Promise<void> {
+    const container = {
+      name: 'main',
+      image: 'registry.example/courier:1',
+      command: ['sleep', 'infinity'],
+      env: [{ name: 'CANARY', valueFrom: { secretKeyRef: { name: goal.secret, key: 'value' } } }],
+    }
+    await this.create(`/api/v1/namespaces/${goal.namespace}/pods`, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: goal.namespace },
+      spec: { nodeName: goal.node, containers: [container] },
+    })
+  }
+
+  close(): Promise<void> {
+    return this.client.close()
+  }
+}

@@ -1,0 +1,77 @@
+/** Asks from outside whether a cluster answers: kube-apiserver by /readyz, kubelets by their Nodes, the others by their Leases. */
+import { Refusal } from '../tls/refusal.ts'
+import type { ComponentProcess } from './component-process.ts'
+import type { Operator } from './operator.ts'
+
+export interface ReadyOptions {
+  operator: Operator
+  processes: readonly ComponentProcess[]
+  /** Names of the nodes that must be Ready. */
+  nodes: readonly string[]
+  /** Run once kube-apiserver serves, while the others join. */
+  whenServing: () => Promise<void>
+  deadlineMs?: number
+}
+
+const DEADLINE_MS = 20_000
+const POLL_MS = 15
+
+/** Components that say by a Lease of their name in kube-system that they lead. */
+const LEADERS = ['kube-scheduler', 'kube-controller-manager']
+
+export async function waitUntilReady(options: ReadyOptions): Promise<void> {
+  const { operator, processes, nodes } = options
+  const end = performance.now() + (options.deadlineMs ?? DEADLINE_MS)
+  await until(() => isServing(operator), 'kube-apiserver does not answer /readyz with 200', options, end)
+  await options.whenServing()
+  const leaders = LEADERS.filter((name) => processes.some(({ spec }) => spec.component === name))
+  await Promise.all([
+    ...nodes.map((name) => until(() => isNodeReady(operator, name), `node ${name} is not Ready`, options, end)),
+    ...leaders.map((name) => until(() => leads(operator, name), `${name} does not hold its Lease`, options, end)),
+  ])
+}
+
+async function until(
+  ask: () => Promise<boolean>,
+  otherwise: string,
+  { processes }: ReadyOptions,
+  end: number,
+): Promise<void> {
+  for (;;) {
+    const dead = processes.find(({ exited }) => exited !== undefined)
+    if (dead)
+      throw new Error(`[component_died] ${dead.name}: ended with ${howOf(dead)}; its last words:\n${dead.lastWords}`)
+    if (await ask()) return
+    if (performance.now() > end) throw new Error(`[cluster_not_ready] ${otherwise}\n${lastWords(processes)}`)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
+
+function howOf({ exited }: ComponentProcess): string {
+  return exited?.signal ?? `exit code ${exited?.code}`
+}
+
+function lastWords(processes: readonly ComponentProcess[]): string {
+  return processes.map((each) => `${each.name}: ${each.lastWords.split('\n').slice(-2).join('\n  ')}`).join('\n')
+}
+
+async function isServing(operator: Operator): Promise<boolean> {
+  try {
+    return (await operator.client.request({ path: '/readyz' })).status === 200
+  } catch (error) {
+    if (error instanceof Refusal && error.layer === 'cert-verify') throw error
+    return false
+  }
+}
+
+async function isNodeReady(operator: Operator, name: string): Promise<boolean> {
+  const node = await operator.find(`/api/v1/nodes/${name}`)
+  const conditions =
+    (node?.['status'] as { conditions?: { type: string; status: string }[] } | undefined)?.conditions ?? []
+  return conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
+}
+
+async function leads(operator: Operator, name: string): Promise<boolean> {
+  const lease = await operator.find(`/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/${name}`)
+  return Boolean((lease?.['spec'] as { holderIdentity?: string } | undefined)?.holderIdentity)
+}
