@@ -72,6 +72,8 @@ function stoppedByWitness(trial: Trial): Outcome | undefined {
   const line = trial.witness.findLast(
     (each) =>
       each.decision === 'refuse' &&
+      // A server's log of the other end's alert is the other end's word.
+      !each.text?.startsWith('remote error') &&
       each.layer !== undefined &&
       ((each.remote !== undefined && accepted.has(each.remote)) ||
         (each.local !== undefined && dialled.has(each.local))),

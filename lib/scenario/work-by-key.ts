@@ -13,7 +13,8 @@ export class WorkByKey<T> {
 
   /** Batches for one worker, until nothing waits and no other worker has anything in hand that could bring more. */
   async *batches(signal?: AbortSignal): AsyncGenerator<{ key: string; tasks: T[] }> {
-    while (!signal?.aborted) {
+    for (;;) {
+      if (signal?.aborted) break
       const [next] = this.#waiting
       if (!next) {
         if (this.#inHand === 0) break
