@@ -15,12 +15,15 @@ export class ComponentMetrics {
   }
 
   watchLeader(name: string, isLeader: () => boolean): void {
-    const help = '[ALPHA] Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master.'
+    const help =
+      '[ALPHA] Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master.'
     this.gauge('leader_election_master_status', help, `name="${name}"`, () => Number(isLeader()))
   }
 
   gauge(name: string, help: string, labels: string, value: () => number): void {
-    this.#gauges.push(() => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name}${labels && `{${labels}}`} ${value()}\n`)
+    this.#gauges.push(
+      () => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name}${labels && `{${labels}}`} ${value()}\n`,
+    )
   }
 
   text(): string {

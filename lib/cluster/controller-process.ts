@@ -6,7 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { KubeClient } from '../kube/client.ts'
-import { DelegatedAuthenticator, DelegatedAuthorizer } from '../kube/delegated-auth.ts'
+import { DelegatedAuthentication } from '../kube/delegated-authentication.ts'
+import { DelegatedAuthorization } from '../kube/delegated-authorization.ts'
 import { Informer } from '../kube/informer.ts'
 import { klog, klogS } from '../kube/klog.ts'
 import { readKubeconfig, type Kubeconfig } from '../kube/kubeconfig.ts'
@@ -16,9 +17,9 @@ import { FlagError, parsePflags } from '../settings/pflag.ts'
 import type { FlagTable } from '../settings/table.ts'
 import { policyFromFlags } from '../tls/go-settings.ts'
 import type { KeyPair } from '../tls/listen.ts'
+import { selfSigned } from '../x509/self-signed.ts'
 import { apiClient } from './api-client.ts'
 import { ComponentMetrics } from './component-metrics.ts'
-import { inMemoryKeyPair } from './in-memory-key-pair.ts'
 import { followLifeline } from './lifeline.ts'
 import { listenAddresses, placeFromEnvironment, type Place } from './place.ts'
 import { serveInsecurePort, serveSecurePort, type PortHandlers } from './secure-port.ts'
@@ -101,7 +102,9 @@ async function start(program: ControllerProgram, flags: FlagSet, version: string
   const keyPair = servingPair(program.name, flags, place)
   const kubeconfig = kubeconfigOf(flags.string('kubeconfig'))
   if (!kubeconfig) {
-    throw new Error('invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable')
+    throw new Error(
+      'invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable',
+    )
   }
   const client = clientFor(kubeconfig)
   const port = { keyPair, policy, ...delegation(flags, clientFor) }
@@ -135,7 +138,11 @@ async function start(program: ControllerProgram, flags: FlagSet, version: string
   program.prepare?.(facts)
   if (!elector) return program.lead(facts)
   await elector.run()
-  klogS('E', program.name === 'kube-scheduler' ? 'server.go:322' : 'controllermanager.go:413', 'leaderelection lost/stopped')
+  klogS(
+    'E',
+    program.name === 'kube-scheduler' ? 'server.go:322' : 'controllermanager.go:413',
+    'leaderelection lost/stopped',
+  )
   process.exit(1)
 }
 
@@ -164,7 +171,8 @@ function servingPair(name: string, flags: FlagSet, place: Place): () => KeyPair 
   const [certFile, keyFile] = [flags.string('tls-cert-file'), flags.string('tls-private-key-file')]
   if ((certFile === '') !== (keyFile === '')) throw new Error('missing filename for serving cert')
   if (certFile === '') {
-    const own = inMemoryKeyPair(`localhost@${Math.floor(Date.now() / 1000)}`, ['127.0.0.1', place.loop ?? '127.0.0.1'])
+    // 127.0.0.1 in a host's files is the host's loop
+    const own = selfSigned('localhost', { ipAddresses: [place.loop ?? '127.0.0.1'] })
     klog('I', 'serving.go:386', `Generated self-signed cert in-memory`)
     return () => own
   }
@@ -195,18 +203,21 @@ function delegation(flags: FlagSet, clientFor: ClientFor) {
   const authenticating = asked('authentication-kubeconfig', 'authentication')
   const authorizing = asked('authorization-kubeconfig', 'authorization')
   const clientCaPem = clientCa(flags, authenticating)
-  const authenticator = new DelegatedAuthenticator({
+  const authentication = new DelegatedAuthentication({
     ...(authenticating ? { client: authenticating } : {}),
     clientCaPem,
+    anonymous: true,
     tokenCacheMs: flags.durationMs('authentication-token-webhook-cache-ttl'),
   })
-  const authorizer = new DelegatedAuthorizer({
-    ...(authorizing ? { client: authorizing } : {}),
-    alwaysAllowPaths: flags.list('authorization-always-allow-paths'),
-    allowedCacheMs: flags.durationMs('authorization-webhook-cache-authorized-ttl'),
-    deniedCacheMs: flags.durationMs('authorization-webhook-cache-unauthorized-ttl'),
-  })
-  return { authenticator, authorizer, clientCaPem }
+  const authorization =
+    authorizing &&
+    new DelegatedAuthorization({
+      client: authorizing,
+      allowedCacheMs: flags.durationMs('authorization-webhook-cache-authorized-ttl'),
+      deniedCacheMs: flags.durationMs('authorization-webhook-cache-unauthorized-ttl'),
+    })
+  const alwaysAllowPaths = flags.list('authorization-always-allow-paths')
+  return { authentication, ...(authorization ? { authorization } : {}), alwaysAllowPaths, clientCaPem }
 }
 
 /** --client-ca-file, or else what kube-apiserver publishes for those who delegate to it. */
@@ -238,7 +249,10 @@ function clientCa(flags: FlagSet, client: KubeClient | undefined): () => string 
 }
 
 function leaderElector(flags: FlagSet, client: KubeClient, onStartedLeading: () => void) {
-  const [namespace, name] = [flags.string('leader-elect-resource-namespace'), flags.string('leader-elect-resource-name')]
+  const [namespace, name] = [
+    flags.string('leader-elect-resource-namespace'),
+    flags.string('leader-elect-resource-name'),
+  ]
   const lock = `${namespace}/${name}`
   const identity = `${process.env['MTLS_RANGE_HOST'] || hostname()}_${randomUUID()}`
   try {
@@ -256,7 +270,10 @@ function leaderElector(flags: FlagSet, client: KubeClient, onStartedLeading: () 
       },
       onNewLeader: (holder) => klogS('I', 'leaderelection.go:300', 'New leader elected', { identity: holder }),
       onError: (error, doing) => {
-        const said = doing === 'retrieving' ? 'error retrieving resource lock' : `Failed to ${doing === 'creating' ? 'create' : 'update'} lease`
+        const said =
+          doing === 'retrieving'
+            ? 'error retrieving resource lock'
+            : `Failed to ${doing === 'creating' ? 'create' : 'update'} lease`
         klogS('E', 'leaderelection.go:461', said, { err: error.message, lock })
       },
     })

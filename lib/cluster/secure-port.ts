@@ -5,7 +5,9 @@
 import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createHttp2, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { DelegatedAuthenticator, DelegatedAuthorizer } from '../kube/delegated-auth.ts'
+import type { DelegatedAuthentication } from '../kube/delegated-authentication.ts'
+import type { AccessDecision, DelegatedAuthorization } from '../kube/delegated-authorization.ts'
+import { goQuote } from '../kube/go-quote.ts'
 import { klog, klogS } from '../kube/klog.ts'
 import { failure, UNAUTHORIZED } from '../kube/status.ts'
 import { ANONYMOUS, type User } from '../kube/user.ts'
@@ -36,8 +38,11 @@ export interface SecurePortOptions {
   policy: TlsPolicy
   keyPair: () => KeyPair | undefined
   clientCaPem: () => string | undefined
-  authenticator: DelegatedAuthenticator
-  authorizer: DelegatedAuthorizer
+  authentication: DelegatedAuthentication
+  /** Without it only system:masters and the paths that are always allowed get through. */
+  authorization?: DelegatedAuthorization
+  /** --authorization-always-allow-paths; a `*` at the end means any tail. */
+  alwaysAllowPaths: readonly string[]
   handlers: PortHandlers
 }
 
@@ -46,6 +51,8 @@ interface Caller {
   remote: string
   peerChain: Buffer[]
 }
+
+const MASTERS = 'system:masters'
 
 const VERBS: Readonly<Record<string, string>> = {
   POST: 'create',
@@ -147,30 +154,49 @@ function server(answer: Answer): Accept {
 
 async function decide(options: SecurePortOptions, request: Request, caller: Caller): Promise<PortAnswer> {
   const path = urlOf(request).pathname
-  const who = await options.authenticator.authenticate(caller.peerChain, request.headers.authorization)
-  if ('error' in who) {
-    klogS('E', 'authentication.go:75', 'Unable to authenticate the request', { err: `[${who.error}]` })
+  const { user, error } = await options.authentication.authenticate({
+    peerChain: caller.peerChain,
+    headers: request.headers,
+  })
+  if (!user) {
+    const err = error ?? ''
+    klogS('E', 'authentication.go:75', 'Unable to authenticate the request', { err })
     const refused: WitnessFacts = { ...aboutRequest(request, caller), decision: 'refuse', layer: '401' }
-    witness({ ...refused, code: 'Unauthorized', text: who.error })
+    witness({ ...refused, code: 'Unauthorized', text: err })
     return { code: 401, contentType: 'application/json', body: `${JSON.stringify(UNAUTHORIZED)}\n` }
   }
-  const { user } = who
   const verb = VERBS[request.method ?? 'GET'] ?? (request.method ?? 'GET').toLowerCase()
-  const decision = await options.authorizer.authorize(user, verb, path)
-  if ('error' in decision) {
-    const body = `Internal Server Error: ${JSON.stringify(path)}: ${decision.error}\n`
-    witness({
-      ...aboutRequest(request, caller, user.username),
-      decision: 'refuse',
-      layer: 'app',
-      code: '500',
-      text: body,
-    })
+  try {
+    const { allowed, reason } = await authorize(options, user, verb, path)
+    if (!allowed) return forbid(request, caller, user, { verb, path, reason })
+  } catch (error) {
+    const body = `Internal Server Error: ${goQuote(path)}: ${(error as Error).message}\n`
+    const refused: WitnessFacts = { ...aboutRequest(request, caller, user.username), decision: 'refuse', layer: 'app' }
+    witness({ ...refused, code: 'InternalError', text: body })
     return { code: 500, body }
   }
-  if (!decision.allowed) return forbid(request, caller, user, { verb, path, reason: decision.reason })
   witness(aboutRequest(request, caller, user.username))
   return handle(options.handlers, request)
+}
+
+async function authorize(
+  { authorization, alwaysAllowPaths }: SecurePortOptions,
+  user: User,
+  verb: string,
+  path: string,
+): Promise<AccessDecision> {
+  if (user.groups.includes(MASTERS) || alwaysAllowPaths.some((pattern) => matches(pattern, path))) {
+    return { allowed: true, reason: '' }
+  }
+  if (!authorization) return { allowed: false, reason: '' }
+  return authorization.authorize(user, { nonResourceAttributes: { path, verb } })
+}
+
+// path.NewAuthorizer takes the first slash off both sides
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.replace(/^\//, '')
+  const asked = path.replace(/^\//, '')
+  return wanted.endsWith('*') ? asked.startsWith(wanted.slice(0, -1)) : asked === wanted
 }
 
 function forbid(
@@ -180,7 +206,7 @@ function forbid(
   { verb, path, reason }: { verb: string; path: string; reason: string },
 ): PortAnswer {
   const why = reason === '' ? '' : `: ${reason}`
-  const text = `forbidden: User ${JSON.stringify(username)} cannot ${verb} path ${JSON.stringify(path)}${why}`
+  const text = `forbidden: User ${goQuote(username)} cannot ${verb} path ${goQuote(path)}${why}`
   const refused: WitnessFacts = { ...aboutRequest(request, caller, username), decision: 'refuse', layer: '403-rbac' }
   witness({ ...refused, code: 'Forbidden', text })
   const status = failure(403, 'Forbidden', text, {})
