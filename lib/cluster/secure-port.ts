@@ -232,9 +232,8 @@ function send(response: Response, { code = 200, contentType, body }: PortAnswer,
     'Content-Length': String(Buffer.byteLength(body)),
   }
   if (code !== 401 && !contentType?.startsWith('text/plain; version')) headers['X-Content-Type-Options'] = 'nosniff'
-  // http and http2 type the same call differently
-  const { writeHead } = response as ServerResponse
-  writeHead.call(response, code, headers)
+  response.statusCode = code
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   response.end(body)
 }
 
