@@ -26,10 +26,13 @@ export function makeRunFolder(): RunFolder {
     path,
     watch: (pid) => void janitor.stdin?.write(`${pid}\n`),
     async remove() {
-      const gone = new Promise<void>((resolve) => janitor.once('exit', () => resolve()))
-      if (janitor.exitCode !== null || janitor.signalCode !== null) rmSync(path, { recursive: true, force: true })
-      else janitor.stdin?.end()
-      if (janitor.exitCode === null && janitor.signalCode === null) await gone
+      if (janitor.exitCode === null && janitor.signalCode === null) {
+        const gone = new Promise<void>((resolve) => janitor.once('exit', () => resolve()))
+        // From here on somebody waits for it.
+        janitor.ref()
+        janitor.stdin?.end()
+        await gone
+      }
       rmSync(path, { recursive: true, force: true })
     },
   }

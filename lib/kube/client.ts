@@ -4,7 +4,7 @@ import { Client, type Dispatcher } from 'undici'
 import { dialTls, lastRefusal } from '../tls/dial.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import { dialPlain, endsOf } from '../tls/plain.ts'
-import { refusalOf } from '../tls/refusal.ts'
+import { refusalOf, type Refusal } from '../tls/refusal.ts'
 import type { Socket } from 'node:net'
 import type { Kubeconfig } from './kubeconfig.ts'
 import type { KubeObject } from './object.ts'
@@ -68,9 +68,13 @@ const REQUEST_TIMEOUT_MS = 30_000
 export class KubeClient {
   readonly #options: KubeClientOptions
   readonly #base: URL
-  #requests: Client | undefined
-  readonly #streams = new Set<Client>()
-  #ends = new WeakMap<Client, { local: string; remote: string; socket: Socket }>()
+  /** One connection each, so that an answer's connection is known and no request waits for another. */
+  readonly #clients = new Set<Client>()
+  readonly #idle: Client[] = []
+  readonly #ends = new WeakMap<
+    Client,
+    { local: string; remote: string; socket: Socket; keyPair: KeyPair | undefined }
+  >()
   #closed = false
 
   constructor(options: KubeClientOptions) {
@@ -84,18 +88,22 @@ export class KubeClient {
 
   /** One request; any status is an answer. Rejects with a Refusal where no answer came. */
   async request(request: KubeRequest): Promise<KubeReply> {
-    this.#requests ??= this.#open()
-    const client = this.#requests
+    const { client, isUsed } = this.#take()
     try {
       const answer = await client.request(this.#dispatch(request))
       const text = await answer.body.text()
       const reply = { status: answer.statusCode, headers: answer.headers, text, ...this.#endsOf(client) }
+      this.#idle.push(client)
       this.#options.onBytes?.(text, reply)
       if (typeof request.body === 'object') this.#options.onBytes?.(JSON.stringify(request.body), reply)
       this.#note(request, reply)
       return reply
     } catch (error) {
-      throw this.#refusal(client, error)
+      const refusal = this.#refusal(client, error)
+      this.#drop(client)
+      // a kept connection that the server closed meanwhile says nothing about the server
+      if (isUsed && (request.method ?? 'GET') === 'GET' && refusal.layer === undefined) return this.request(request)
+      throw refusal
     }
   }
 
@@ -129,8 +137,7 @@ export class KubeClient {
   /** A long answer, piece by piece, on a connection of its own. @throws StatusError for 400 and above. */
   async *stream(request: KubeRequest, signal?: AbortSignal): AsyncGenerator<string> {
     const client = this.#open()
-    this.#streams.add(client)
-    const abort = (): void => void client.destroy().catch(() => {})
+    const abort = (): void => this.#drop(client)
     signal?.addEventListener('abort', abort, { once: true })
     try {
       const answer = await client.request({ ...this.#dispatch(request), bodyTimeout: 0 })
@@ -149,14 +156,14 @@ export class KubeClient {
       throw error instanceof StatusError ? error : this.#refusal(client, error)
     } finally {
       signal?.removeEventListener('abort', abort)
-      this.#streams.delete(client)
-      await client.destroy().catch(() => {})
+      this.#drop(client)
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all([this.#requests, ...this.#streams].map((client) => client?.destroy().catch(() => {})))
+    this.#idle.length = 0
+    await Promise.all([...this.#clients].map((client) => client.destroy().catch(() => {})))
   }
 
   /** A connection to the server of the kubeconfig, verified as it says. Rejects with a Refusal. */
@@ -165,7 +172,7 @@ export class KubeClient {
     const address = this.#base.hostname.replace(/^\[|\]$/g, '')
     const place = this.#options.localAddress ? { localAddress: this.#options.localAddress } : {}
     if (this.#base.protocol === 'http:') return dialPlain({ address, port: Number(this.#base.port || 80), ...place })
-    const keyPair = currentKeyPair(this.#options.kubeconfig)
+    const keyPair = this.#keyPair()
     return dialTls({
       address,
       port: Number(this.#base.port || 443),
@@ -178,11 +185,35 @@ export class KubeClient {
     })
   }
 
-  /** Headers that identify the client: a bearer token where it has one and no certificate. */
+  /** Headers that identify the client: a bearer token where it has one, also beside a certificate, as client-go sends both. */
   identity(): Record<string, string> {
     const { token, tokenFile } = this.#options.kubeconfig.user
     const bearer = token ?? (tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim())
     return bearer === undefined ? {} : { Authorization: `Bearer ${bearer}` }
+  }
+
+  /** An idle connection that still shows the certificate of this moment, or a new one. */
+  #take(): { client: Client; isUsed: boolean } {
+    for (let client = this.#idle.pop(); client; client = this.#idle.pop()) {
+      const shown = this.#ends.get(client)?.keyPair
+      const current = this.#keyPair()
+      if (shown?.cert === current?.cert && shown?.key === current?.key) return { client, isUsed: true }
+      this.#drop(client)
+    }
+    return { client: this.#open(), isUsed: false }
+  }
+
+  /** The client certificate of this moment: files that are rotated are read again when they change. */
+  #keyPair(): KeyPair | undefined {
+    const { user } = this.#options.kubeconfig
+    const cert = fresh(user.clientCertificateFile) ?? user.clientCertificateData
+    const key = fresh(user.clientKeyFile) ?? user.clientKeyData
+    return cert && key ? { cert, key } : undefined
+  }
+
+  #drop(client: Client): void {
+    this.#clients.delete(client)
+    client.destroy().catch(() => {})
   }
 
   #open(): Client {
@@ -191,16 +222,22 @@ export class KubeClient {
       keepAliveTimeout: MOST_CONNECTIONS_IDLE_MS,
       headersTimeout: this.#options.timeoutMs ?? REQUEST_TIMEOUT_MS,
       connect: (_options, callback) => {
-        this.connect().then(
-          (socket) => {
-            this.#ends.set(client, { ...endsOf(socket), socket })
-            callback(null, socket)
-          },
+        this.#ends.delete(client)
+        this.#connect(client).then(
+          (socket) => callback(null, socket),
           (error: Error) => callback(error, null),
         )
       },
     })
+    this.#clients.add(client)
     return client
+  }
+
+  async #connect(client: Client): Promise<Socket> {
+    const keyPair = this.#keyPair()
+    const socket = await this.connect()
+    this.#ends.set(client, { ...endsOf(socket), socket, keyPair })
+    return socket
   }
 
   #dispatch(request: KubeRequest): Dispatcher.RequestOptions {
@@ -232,7 +269,7 @@ export class KubeClient {
   }
 
   /** undici hides an alert that comes after a TLS 1.3 handshake behind `other side closed`; the socket knows it. */
-  #refusal(client: Client, error: unknown): Error {
+  #refusal(client: Client, error: unknown): Refusal {
     const socket = this.#ends.get(client)?.socket
     return (socket && lastRefusal(socket)) ?? refusalOf(error, { subject: this.server })
   }
@@ -248,18 +285,17 @@ function jsonOf(text: string): unknown {
 
 const filesRead = new Map<string, { modifiedMs: number; text: string }>()
 
-/** The client certificate of this moment: files that a kubelet rotates are read again when they change. */
-function currentKeyPair({ user }: Kubeconfig): KeyPair | undefined {
-  const cert = user.clientCertificateFile ? fresh(user.clientCertificateFile) : user.clientCertificateData
-  const key = user.clientKeyFile ? fresh(user.clientKeyFile) : user.clientKeyData
-  return cert && key ? { cert, key } : undefined
-}
-
-function fresh(file: string): string {
-  const modifiedMs = statSync(file).mtimeMs
+/** A file's text; what was last read of one that is gone or cannot be read, as client-go keeps a certificate it once had. */
+function fresh(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
   const known = filesRead.get(file)
-  if (known?.modifiedMs === modifiedMs) return known.text
-  const text = readFileSync(file, 'utf8')
-  filesRead.set(file, { modifiedMs, text })
-  return text
+  try {
+    const modifiedMs = statSync(file).mtimeMs
+    if (known?.modifiedMs === modifiedMs) return known.text
+    const text = readFileSync(file, 'utf8')
+    filesRead.set(file, { modifiedMs, text })
+    return text
+  } catch {
+    return known?.text
+  }
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse } from '../settings/yaml.ts'
+import { goQuote } from './go-quote.ts'
 
 export interface KubeconfigCluster {
   /** `https://192.0.2.10:6443` */
@@ -42,28 +43,96 @@ interface RawKubeconfig {
   'current-context'?: string
 }
 
-/** Reads a file; relative paths in it are relative to its folder. @throws Error with the file's name. */
+/**
+ * Reads a file; relative paths in it are relative to its folder.
+ *
+ * @throws Error with clientcmd's text: `stat <file>: no such file or directory`, `invalid configuration: …`
+ */
 export function readKubeconfig(file: string): Kubeconfig {
-  return parseKubeconfig(readFileSync(file, 'utf8'), dirname(file))
+  return parseKubeconfig(readKubeconfigFile(file), dirname(file))
 }
 
 /** Without `folder`, files that the text names are not read: only what is embedded counts. */
 export function parseKubeconfig(text: string, folder?: string): Kubeconfig {
   const raw = (parse(text) ?? {}) as RawKubeconfig
-  const context = (raw.contexts ?? []).find(({ name }) => name === raw['current-context'])?.context
-  const cluster = (raw.clusters ?? []).find(({ name }) => name === context?.cluster)?.cluster
-  const user = (raw.users ?? []).find(({ name }) => name === context?.user)?.user ?? {}
-  // clientcmd's words for a file that leads nowhere.
-  if (!cluster || typeof cluster['server'] !== 'string' || cluster['server'] === '') {
-    throw new Error(
-      'invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable',
-    )
+  const current = raw['current-context'] ?? ''
+  const context = (raw.contexts ?? []).find(({ name }) => name === current)?.context
+  if (current !== '' && !context) throw invalid([`context was not found for specified context: ${current}`])
+  const { cluster: clusterName = '', user: userName = '' } = context ?? {}
+  const cluster = (raw.clusters ?? []).find(({ name }) => name === clusterName)?.cluster
+  const user = (raw.users ?? []).find(({ name }) => name === userName)?.user
+  const problems: string[] = []
+  if (userName !== '' && !user) problems.push(`user ${goQuote(userName)} was not found for context ${goQuote(current)}`)
+  if (clusterName !== '' && !cluster) {
+    problems.push(`cluster ${goQuote(clusterName)} was not found for context ${goQuote(current)}`)
   }
-  return { cluster: clusterOf(cluster, folder), user: userOf(user, folder) }
+  if (problems.length > 0) throw invalid(problems)
+  if (!cluster || typeof cluster['server'] !== 'string' || cluster['server'] === '') {
+    throw invalid(['no configuration has been provided, try setting KUBERNETES_MASTER environment variable'])
+  }
+  const files = new ReferencedFiles(folder)
+  const config = { cluster: clusterOf(cluster, clusterName, files), user: userOf(user ?? {}, userName, files) }
+  if (files.problems.length > 0) throw invalid(files.problems)
+  return config
 }
 
-function clusterOf(raw: Record<string, unknown>, folder: string | undefined): KubeconfigCluster {
-  const authority = dataOrFile(raw, 'certificate-authority', folder).data
+/** clientcmd's errConfigurationInvalid, its list an Aggregate. */
+function invalid(problems: readonly string[]): Error {
+  const said = problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`
+  return new Error(`invalid configuration: ${said}`)
+}
+
+function readKubeconfigFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // loading rules stat what they were told to load before they read it
+    if (code === 'ENOENT') throw new Error(`stat ${file}: no such file or directory`, { cause: error })
+    throw new Error(`error loading config file "${file}": ${openProblem(file, error)}`, { cause: error })
+  }
+}
+
+function openProblem(file: string, error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException
+  const why = code === 'ENOENT' ? 'no such file or directory' : code === 'EACCES' ? 'permission denied' : String(code)
+  return `open ${file}: ${why}`
+}
+
+/** Reads what a kubeconfig names, and keeps the problems to be told together, as clientcmd validates. */
+class ReferencedFiles {
+  readonly problems: string[] = []
+  readonly #folder: string | undefined
+
+  constructor(folder: string | undefined) {
+    this.#folder = folder
+  }
+
+  path(name: string): string | undefined {
+    return this.#folder === undefined ? undefined : resolve(this.#folder, name)
+  }
+
+  /** `field-data` holds the PEM in base64 and wins over `field`, a path. `about` ends clientcmd's words for a problem. */
+  read(raw: Record<string, unknown>, field: string, about: string): { data?: string; file?: string } {
+    const embedded = raw[`${field}-data`]
+    if (typeof embedded === 'string' && embedded !== '') {
+      return { data: Buffer.from(embedded, 'base64').toString('utf8') }
+    }
+    const named = raw[field]
+    const file = typeof named === 'string' && named !== '' ? this.path(named) : undefined
+    if (file === undefined) return {}
+    try {
+      return { data: readFileSync(file, 'utf8'), file }
+    } catch (error) {
+      const shown = field === 'client-certificate' ? 'client-cert' : field
+      this.problems.push(`unable to read ${shown} ${file} for ${about} due to ${openProblem(file, error)}`)
+      return {}
+    }
+  }
+}
+
+function clusterOf(raw: Record<string, unknown>, name: string, files: ReferencedFiles): KubeconfigCluster {
+  const authority = files.read(raw, 'certificate-authority', name).data
   const cluster: KubeconfigCluster = {
     server: String(raw['server']).replace(/\/$/, ''),
     insecureSkipTlsVerify: raw['insecure-skip-tls-verify'] === true,
@@ -73,35 +142,16 @@ function clusterOf(raw: Record<string, unknown>, folder: string | undefined): Ku
   return cluster
 }
 
-function userOf(raw: Record<string, unknown>, folder: string | undefined): KubeconfigUser {
-  const certificate = dataOrFile(raw, 'client-certificate', folder)
-  const key = dataOrFile(raw, 'client-key', folder)
+function userOf(raw: Record<string, unknown>, name: string, files: ReferencedFiles): KubeconfigUser {
+  const certificate = files.read(raw, 'client-certificate', name)
+  const key = files.read(raw, 'client-key', name)
   const user: KubeconfigUser = {}
   if (certificate.data !== undefined) user.clientCertificateData = certificate.data
   if (certificate.file !== undefined) user.clientCertificateFile = certificate.file
   if (key.data !== undefined) user.clientKeyData = key.data
   if (key.file !== undefined) user.clientKeyFile = key.file
   if (typeof raw['token'] === 'string') user.token = raw['token']
-  if (typeof raw['tokenFile'] === 'string' && folder !== undefined) user.tokenFile = resolve(folder, raw['tokenFile'])
+  const tokenFile = typeof raw['tokenFile'] === 'string' ? files.path(raw['tokenFile']) : undefined
+  if (tokenFile !== undefined) user.tokenFile = tokenFile
   return user
-}
-
-/** `name-data` holds the PEM in base64 and wins over `name`, a path (clientcmd's order). */
-function dataOrFile(
-  raw: Record<string, unknown>,
-  name: string,
-  folder: string | undefined,
-): { data?: string; file?: string } {
-  const embedded = raw[`${name}-data`]
-  if (typeof embedded === 'string' && embedded !== '') return { data: Buffer.from(embedded, 'base64').toString('utf8') }
-  const path = raw[name]
-  if (typeof path !== 'string' || path === '' || folder === undefined) return {}
-  const file = resolve(folder, path)
-  try {
-    return { data: readFileSync(file, 'utf8'), file }
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'no such file or directory' : code === 'EACCES' ? 'permission denied' : String(code)
-    throw new Error(`unable to read ${name} ${file} due to open ${file}: ${why}`, { cause: error })
-  }
 }

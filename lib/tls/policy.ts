@@ -45,6 +45,9 @@ const CURVES: ReadonlyMap<string, string> = new Map([
   ['P-521', 'P-521'],
 ])
 
+/** Go's own order, also where a component was given an empty list. */
+const GO_CURVES = ['X25519', 'P-256', 'P-384', 'P-521']
+
 const TLS13_SUITES = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']
 
 /** Node's options for a policy. Server preference is Go's: its own order, not the client's. */
@@ -57,7 +60,7 @@ export function policyOptions(policy: TlsPolicy): SecureContextOptions {
     maxVersion: policy.maxVersion,
     ciphers: [...TLS13_SUITES, ...older, ...(weak ? ['@SECLEVEL=0'] : [])].join(':'),
     honorCipherOrder: true,
-    ecdhCurve: (policy.curvePreferences ?? ['X25519', 'P-256', 'P-384', 'P-521'])
+    ecdhCurve: (policy.curvePreferences?.length ? policy.curvePreferences : GO_CURVES)
       .map((name) => CURVES.get(name) ?? name)
       .join(':'),
   }
