@@ -25,7 +25,8 @@ export async function bindPod(call: ApiCall, context: RegistryContext): Promise<
   const { dryRun } = createOptions(call.query)
   const binding = await decodeBody(await call.body(), call.contentType, { group: '', version: 'v1', kind: 'Binding' })
   const name = call.info.name || binding.metadata.name || ''
-  if (binding.metadata.name && binding.metadata.name !== name) throw badRequest('name in URL does not match name in Binding object')
+  if (binding.metadata.name && binding.metadata.name !== name)
+    throw badRequest('name in URL does not match name in Binding object')
   const asked = admissionRequest(call, 'CREATE', { object: binding })
   assertAdmitted(context.admission.mutate(asked) ?? context.admission.validate(asked))
   const { kind = '', name: node = '' } = (binding['target'] as Target | undefined) ?? {}
@@ -44,17 +45,23 @@ export async function bindPod(call: ApiCall, context: RegistryContext): Promise<
 }
 
 function assign(pod: KubeObject, binding: KubeObject, node: string): void {
-  const refuse = (why: string): StatusError => conflict({ group: '', resource: 'pods/binding' }, pod.metadata.name ?? '', why)
+  const refuse = (why: string): StatusError =>
+    conflict({ group: '', resource: 'pods/binding' }, pod.metadata.name ?? '', why)
   const spec = podSpecOf(pod)
   if (binding.metadata.uid && binding.metadata.uid !== pod.metadata.uid) {
-    throw refuse(`Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${pod.metadata.uid}`)
+    throw refuse(
+      `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${pod.metadata.uid}`,
+    )
   }
-  if (pod.metadata.deletionTimestamp) throw refuse(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`)
+  if (pod.metadata.deletionTimestamp)
+    throw refuse(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`)
   if (spec.nodeName) throw refuse(`pod ${pod.metadata.name} is already assigned to node "${spec.nodeName}"`)
   pod['spec'] = { ...spec, nodeName: node }
   pod.metadata.generation = (pod.metadata.generation ?? 0) + 1
   const status = podStatusOf(pod)
-  const conditions = ((status['conditions'] as { type?: string }[] | undefined) ?? []).filter(({ type }) => type !== 'PodScheduled')
+  const conditions = ((status['conditions'] as { type?: string }[] | undefined) ?? []).filter(
+    ({ type }) => type !== 'PodScheduled',
+  )
   const lastTransitionTime = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
   const scheduled = { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime }
   pod['status'] = { ...status, conditions: [...conditions, scheduled] }

@@ -95,7 +95,8 @@ function listOf({ resource }: ApiCall, page: ObjectPage, selected: boolean): Kub
 }
 
 /** An item as it stands in a list: what the list already says of it is left out. */
-export function listItem({ kind: _, apiVersion: __, ...rest }: KubeObject): object {
+export function listItem(object: KubeObject): object {
+  const { kind: _, apiVersion: __, ...rest } = object
   return rest
 }
 

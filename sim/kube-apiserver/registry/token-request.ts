@@ -138,7 +138,10 @@ interface ClaimFacts {
   context: RegistryContext
 }
 
-function claimsOf({ account, audiences, seconds, bound, issuer, context }: ClaimFacts): { claims: object; expires: number } {
+function claimsOf({ account, audiences, seconds, bound, issuer, context }: ClaimFacts): {
+  claims: object
+  expires: number
+} {
   const issued = Math.floor(Date.now() / 1000)
   const { namespace = '', name = '' } = account.metadata
   const extended =

@@ -17,9 +17,7 @@ function refuse(kind: string, errors: readonly FieldError[]): void {
 }
 
 function dryRunErrors(values: readonly string[]): FieldError[] {
-  return values.length === 0 || values.every((value) => value === 'All')
-    ? []
-    : [notSupported('dryRun', values, ['All'])]
+  return values.every((value) => value === 'All') ? [] : [notSupported('dryRun', values, ['All'])]
 }
 
 function writeErrors(query: URLSearchParams): FieldError[] {

@@ -1,6 +1,7 @@
 /** The key-value store that etcd is to kube-apiserver: one transaction for each write, as etcd3/store.go makes them. */
 import { GrpcError } from '../../../lib/etcd/grpc-status.ts'
 import type { EtcdClient, WatchHandle } from '../../../lib/etcd/client.ts'
+import { Event_EventType } from '../../../lib/etcd/kv_pb.ts'
 import type { KeyValue } from '../../../lib/etcd/kv_pb.ts'
 import { Compare_CompareResult, Compare_CompareTarget } from '../../../lib/etcd/rpc_pb.ts'
 import type { TxnResponse, WatchResponse } from '../../../lib/etcd/rpc_pb.ts'
@@ -15,7 +16,6 @@ import type {
 } from './key-value-store.ts'
 
 const COMPACTED = 'etcdserver: mvcc: required revision has been compacted'
-const DELETE = 1
 /** One lease serves the events of a minute (apiserver/pkg/storage/etcd3/lease_manager.go). */
 const LEASE_REUSE_MS = 60_000
 
@@ -159,7 +159,7 @@ function storedChange({
   return {
     key: text(kv?.key ?? new Uint8Array()),
     revision: Number(kv?.modRevision ?? 0n),
-    ...(type !== DELETE && kv && { value: buffer(kv.value) }),
+    ...(type !== Event_EventType.DELETE && kv && { value: buffer(kv.value) }),
     ...(prevKv && { previous: buffer(prevKv.value) }),
   }
 }

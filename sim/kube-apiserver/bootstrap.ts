@@ -1,0 +1,134 @@
+/** What kube-apiserver writes into a cluster when it starts: its roles, namespaces, own Service, and the CAs of its clients. */
+import { klog } from '../../lib/kube/klog.ts'
+import type { KubeObject } from '../../lib/kube/object.ts'
+import { bootstrapPolicy } from './authorization/bootstrap-policy.ts'
+import { newMetadata } from './registry/metadata.ts'
+import type { Resource } from './registry/resource.ts'
+import { RESOURCES } from './registry/resources.ts'
+import type { ObjectStore } from './storage/object-store.ts'
+
+/** pkg/controlplane/controller/systemnamespaces. */
+const SYSTEM_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-system']
+
+/** pkg/registry/scheduling/rest: the Priority plugin looks them up, static Pods name them. */
+const PRIORITIES = { 'system-cluster-critical': 2_000_000_000, 'system-node-critical': 2_000_001_000 }
+
+export interface BootstrapSettings {
+  /** RBAC is among the authorization modes. */
+  rbac: boolean
+  /** `--advertise-address` and `--secure-port`. */
+  advertised: { address: string; port: number }
+  /** First address of --service-cluster-ip-range. */
+  serviceAddress: string
+  /** kube-system/extension-apiserver-authentication. */
+  authenticationData: Readonly<Record<string, string>>
+}
+
+/** Creates what is missing and brings the rest up to date; asked again after a restart it changes nothing. */
+export async function writeBootstrapObjects(store: ObjectStore, settings: BootstrapSettings): Promise<void> {
+  for (const name of SYSTEM_NAMESPACES) await ensure(store, object('v1', 'Namespace', name))
+  const policy = settings.rbac ? bootstrapPolicy() : []
+  // none of them needs another: a new cluster is ready sooner for it
+  await Promise.all(policy.map((each) => ensure(store, each, reconcileRole)))
+  for (const [name, value] of Object.entries(PRIORITIES)) await ensure(store, priorityClass(name, value))
+  const { address, port } = settings.advertised
+  await ensure(store, kubernetesService(settings.serviceAddress, port))
+  await ensure(store, kubernetesEndpoints(address, port), (found, wanted) => ({ ...found, subsets: wanted['subsets'] }))
+  const configMap = object('v1', 'ConfigMap', 'extension-apiserver-authentication', 'kube-system')
+  configMap['data'] = settings.authenticationData
+  await ensure(store, configMap, (found, wanted) => ({ ...found, data: wanted['data'] }))
+  if (settings.rbac) klog('I', 'storage_rbac.go:187', 'created or reconciled the bootstrap roles and bindings')
+}
+
+type Reconcile = (found: KubeObject, wanted: KubeObject) => KubeObject
+
+async function ensure(store: ObjectStore, wanted: KubeObject, reconcile?: Reconcile): Promise<void> {
+  const resource = resourceOf(wanted)
+  const { name = '', namespace = '' } = wanted.metadata
+  const found = await store.get(resource, namespace, name)
+  if (found) {
+    const next = reconcile?.(found.object, wanted)
+    if (!next || JSON.stringify(next) === JSON.stringify(found.object)) return
+    await store.replace(resource, { namespace, name }, next, found.revision)
+    return
+  }
+  resource.strategy.defaults?.(wanted)
+  wanted.metadata = newMetadata(wanted.metadata, namespace, false)
+  resource.strategy.prepareCreate?.(wanted)
+  // lost to somebody faster is as good as written
+  await store.create(resource, wanted)
+}
+
+interface Role {
+  rules?: unknown[] | null
+  subjects?: unknown[]
+}
+
+const AUTO_UPDATE = 'rbac.authorization.kubernetes.io/autoupdate'
+
+/** Rules and subjects that are missing come back, unless the object says that it is nobody's business. */
+function reconcileRole(found: KubeObject, wanted: KubeObject): KubeObject {
+  if (found.metadata.annotations?.[AUTO_UPDATE] === 'false') return found
+  const [have, want] = [found as unknown as Role, wanted as unknown as Role]
+  const rules = lacking(have.rules ?? [], 'aggregationRule' in wanted ? [] : (want.rules ?? []))
+  const subjects = lacking(have.subjects ?? [], want.subjects ?? [])
+  return {
+    ...found,
+    ...(rules.length > 0 && { rules: [...(have.rules ?? []), ...rules] }),
+    ...(subjects.length > 0 && { subjects: [...(have.subjects ?? []), ...subjects] }),
+  }
+}
+
+function lacking(list: readonly unknown[], wanted: readonly unknown[]): unknown[] {
+  const known = new Set(list.map(canonical))
+  return wanted.filter((item) => !known.has(canonical(item)))
+}
+
+function canonical(value: unknown): string {
+  const members = Object.entries(value as object).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return JSON.stringify(members)
+}
+
+function resourceOf({ kind, apiVersion }: KubeObject): Resource {
+  const found = RESOURCES.find((each) => each.kind === kind && apiVersion.startsWith(each.group))
+  if (!found) throw new Error(`[resource_table] ${apiVersion} ${kind}: not in the table`)
+  return found
+}
+
+function object(apiVersion: string, kind: string, name: string, namespace?: string): KubeObject {
+  return { apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }) } }
+}
+
+function kubernetesService(clusterIP: string, targetPort: number): KubeObject {
+  const service = object('v1', 'Service', 'kubernetes', 'default')
+  service.metadata.labels = { component: 'apiserver', provider: 'kubernetes' }
+  service['spec'] = {
+    clusterIP,
+    ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort }],
+    type: 'ClusterIP',
+    sessionAffinity: 'None',
+  }
+  return service
+}
+
+function kubernetesEndpoints(ip: string, port: number): KubeObject {
+  const endpoints = object('v1', 'Endpoints', 'kubernetes', 'default')
+  endpoints.metadata.labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' }
+  endpoints['subsets'] = [{ addresses: [{ ip }], ports: [{ name: 'https', port, protocol: 'TCP' }] }]
+  return endpoints
+}
+
+function priorityClass(name: string, value: number): KubeObject {
+  const what =
+    name === 'system-node-critical'
+      ? 'that should not be moved from their current node'
+      : 'that must run in the cluster, but can be moved to another node if necessary'
+  return {
+    kind: 'PriorityClass',
+    apiVersion: 'scheduling.k8s.io/v1',
+    metadata: { name },
+    value,
+    description: `Used for system critical pods ${what}.`,
+    preemptionPolicy: 'PreemptLowerPriority',
+  }
+}
