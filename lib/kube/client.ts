@@ -147,9 +147,11 @@ export class KubeClient {
         throw new StatusError(request, { status: answer.statusCode, headers: answer.headers, text, ...ends })
       }
       this.#note(request, { status: answer.statusCode, ...ends })
-      for await (const chunk of answer.body.setEncoding('utf8')) {
-        this.#options.onBytes?.(chunk as string, ends)
-        yield chunk as string
+      const decoder = new TextDecoder()
+      for await (const chunk of answer.body) {
+        const piece = decoder.decode(chunk as Uint8Array, { stream: true })
+        this.#options.onBytes?.(piece, ends)
+        if (piece !== '') yield piece
       }
     } catch (error) {
       if (signal?.aborted || this.#closed) return

@@ -70,7 +70,8 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
     }, timeoutMs)
     socket.on('error', (error) => {
       const refusal = refusalOf(error, { subject: `${address}:${port}` })
-      lastRefusals.set(socket, refusal)
+      // What a socket says after the word of the other end is only the echo of it.
+      if (lastRefusals.get(socket)?.layer === undefined) lastRefusals.set(socket, refusal)
       reject(refusal)
     })
     socket.once('close', () => {

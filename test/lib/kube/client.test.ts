@@ -65,7 +65,9 @@ function client(
   return made
 }
 
-const rejected = async (promise: Promise<unknown>): Promise<Error & Partial<Pick<Refusal, 'layer' | 'code'>> & { status?: number }> =>
+const rejected = async (
+  promise: Promise<unknown>,
+): Promise<Error & Partial<Pick<Refusal, 'layer' | 'code'>> & { status?: number }> =>
   promise.then(
     () => new Error('nothing was refused'),
     (error: Error) => error,
