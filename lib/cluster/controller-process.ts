@@ -55,7 +55,7 @@ const LOOKUP = 'fieldSelector=metadata.name%3Dextension-apiserver-authentication
 export async function runController(program: ControllerProgram): Promise<void> {
   witnessAs(program.name)
   followLifeline()
-  const version = process.env['MTLS_RANGE_VERSION'] || DEFAULT_VERSION
+  const version = (process.env['MTLS_RANGE_VERSION'] || DEFAULT_VERSION).replace(/^v?/, 'v')
   const flags = readFlags(program, version, process.argv.slice(2))
   try {
     await start(program, flags, version)

@@ -86,7 +86,8 @@ export class Informer extends EventEmitter<InformerEvents> {
     while (!signal.aborted) {
       try {
         if (this.#resourceVersion === undefined) await this.#listAll()
-        await this.#watch()
+        // a stream that is born aborted would never hear of it
+        if (!signal.aborted) await this.#watch()
       } catch (error) {
         if (signal.aborted) return
         if (isExpired(error)) this.#resourceVersion = undefined

@@ -29,6 +29,7 @@ interface LeaseSpec {
 }
 
 const JITTER = 1.2
+const FIRST_RETRY_MS = 20
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces'
 
 export class LeaderElector {
@@ -40,6 +41,7 @@ export class LeaderElector {
   #seenAtMs = 0
   #reported = ''
   #isLeader = false
+  #lastError: Error | undefined
 
   /** @throws Error with client-go's text for durations that do not fit. */
   constructor(options: LeaderElectionOptions) {
@@ -59,8 +61,12 @@ export class LeaderElector {
   async run(): Promise<void> {
     const { signal } = this.#stop
     const { retryPeriodMs, renewDeadlineMs } = this.#options
-    while (!signal.aborted && !(await this.#tryAcquireOrRenew())) {
-      await delay(retryPeriodMs * (1 + Math.random() * (JITTER - 1)), undefined, { signal }).catch(() => {})
+    for (let failures = 0; !signal.aborted && !(await this.#tryAcquireOrRenew());) {
+      // client-go waits a whole period also for a server that is not there yet; a cluster stands sooner so
+      const hasAnswer = this.#lastError === undefined
+      failures = hasAnswer ? 0 : failures + 1
+      const waitMs = hasAnswer ? retryPeriodMs : Math.min(FIRST_RETRY_MS * 2 ** failures, retryPeriodMs)
+      await delay(waitMs * (1 + Math.random() * (JITTER - 1)), undefined, { signal }).catch(() => {})
     }
     if (signal.aborted) return
     this.#isLeader = true
@@ -91,6 +97,7 @@ export class LeaderElector {
   async #tryAcquireOrRenew(): Promise<boolean> {
     const { client, namespace, name, identity, leaseDurationMs, onError } = this.#options
     let doing: 'retrieving' | 'creating' | 'updating' = 'retrieving'
+    this.#lastError = undefined
     const own: LeaseSpec = {
       holderIdentity: identity,
       leaseDurationSeconds: Math.floor(leaseDurationMs / 1000),
@@ -121,6 +128,7 @@ export class LeaderElector {
       this.#observe(await client.update(this.#path(), { ...found, spec: { ...held, ...own } }))
       return true
     } catch (error) {
+      this.#lastError = error as Error
       onError?.(error as Error, doing)
       return false
     }

@@ -7,8 +7,14 @@ import { objectServer, type ObjectServer } from './object-server.ts'
 
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/x'
 
+const clients: KubeClient[] = []
+t.teardown(() => Promise.all(clients.map((client) => client.close())))
+
 function clientOf(api: ObjectServer): KubeClient {
-  return new KubeClient({ kubeconfig: { cluster: { server: api.url, insecureSkipTlsVerify: false }, user: {} } })
+  const kubeconfig = { cluster: { server: api.url, insecureSkipTlsVerify: false }, user: {} }
+  const client = new KubeClient({ kubeconfig })
+  clients.push(client)
+  return client
 }
 
 t.test('an informer lists, follows, survives a cut and a compaction', async (t) => {
@@ -60,22 +66,19 @@ t.test('an informer lists, follows, survives a cut and a compaction', async (t) 
 })
 
 function election(api: ObjectServer, identity: string, more: Partial<LeaderElectionOptions> = {}) {
-  const led = new Promise<void>((resolve) => {
-    const options: LeaderElectionOptions = {
-      client: clientOf(api),
-      namespace: 'kube-system',
-      name: 'x',
-      identity,
-      leaseDurationMs: 1000,
-      renewDeadlineMs: 400,
-      retryPeriodMs: 50,
-      onStartedLeading: resolve,
-      ...more,
-    }
-    elector = new LeaderElector(options)
+  let onStartedLeading = (): void => {}
+  const led = new Promise<void>((resolve) => (onStartedLeading = resolve))
+  const elector = new LeaderElector({
+    client: clientOf(api),
+    namespace: 'kube-system',
+    name: 'x',
+    identity,
+    leaseDurationMs: 1000,
+    renewDeadlineMs: 400,
+    retryPeriodMs: 50,
+    onStartedLeading,
+    ...more,
   })
-  let elector!: LeaderElector
-  void led
   return { elector, led }
 }
 
