@@ -46,7 +46,6 @@ export class AttackerProcess {
     this.#timeoutMs = options.timeoutMs ?? 10_000
     const readable = [
       join(options.foothold, '*'),
-      options.foothold,
       join(COMPILED, 'lib', '*'),
       join(COMPILED, 'scenarios', '*'),
       join(packageRoot(), 'node_modules', '*'),

@@ -96,7 +96,7 @@ async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promi
     observed: result.observed,
     timedOut: result.timedOut ?? false,
     fault: result.fault,
-    ledger: await ledgerOf(cluster, acted),
+    ...(await carriedBy(cluster, acted)),
     witness: cluster.witnessed.slice(acted.heardBefore),
     attackerFace: cluster.plan.host(ATTACKER_HOST).face,
     backs: cluster.backs,
@@ -112,17 +112,19 @@ async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promi
     if (trial.fault !== undefined || trial.timedOut) break
     await cluster.heardMore(20)
     trial.witness = cluster.witnessed.slice(acted.heardBefore)
-    trial.ledger = await ledgerOf(cluster, acted)
+    Object.assign(trial, await carriedBy(cluster, acted))
     outcome = judge(trial)
   }
   return { ...outcome, evidence: evidenceOf(trial, outcome) }
 }
 
-/** Connections since the attempt began, and those older ones that a tap still hears. */
-async function ledgerOf(cluster: Cluster, acted: Acted): Promise<LedgerEntry[]> {
-  if (!acted.tapped) return cluster.wire.ledger({ afterId: acted.afterId })
+/** What the wire knows: connections since the attempt began, older ones that a tap still hears, and all it ever carried. */
+async function carriedBy(cluster: Cluster, acted: Acted): Promise<Pick<Trial, 'ledger' | 'carried'>> {
   const all = await cluster.wire.ledger({})
-  return all.filter((entry) => entry.id > acted.afterId || entry.tapped)
+  return {
+    ledger: all.filter((entry) => entry.id > acted.afterId || (acted.tapped && entry.tapped)),
+    carried: new Set(all.flatMap(({ wireLocal }) => wireLocal ?? [])),
+  }
 }
 
 async function proofOf(

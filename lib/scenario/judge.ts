@@ -16,6 +16,8 @@ export interface Trial {
   fault: string | undefined
   /** Every connection of the attempt, as the wire's ledger holds it. */
   ledger: readonly LedgerEntry[]
+  /** The wire's end of every connection it ever carried, as components see it: `ip:port`. */
+  carried: ReadonlySet<string>
   /** Every witness line since the attempt began. */
   witness: readonly WitnessLine[]
   /** Where the attacker dials from. */
@@ -50,7 +52,6 @@ export function judge(trial: Trial): Outcome {
 
 /** A connection that a component accepted and the wire never carried, its own host's loop aside. */
 function offTheWire(trial: Trial): string | undefined {
-  const carried = new Set(trial.ledger.map((entry) => entry.wireLocal))
   const stray = trial.witness.find(
     (line) =>
       line.about === 'connection' &&
@@ -58,7 +59,7 @@ function offTheWire(trial: Trial): string | undefined {
       line.remote !== undefined &&
       trial.backs.has(addressOf(line.local)) &&
       !trial.loops.has(addressOf(line.remote)) &&
-      !carried.has(line.remote),
+      !trial.carried.has(line.remote),
   )
   return stray && `${stray.component} on ${stray.host} was dialled from ${stray.remote}`
 }

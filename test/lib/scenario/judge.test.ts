@@ -49,6 +49,7 @@ function trial(facts: Partial<Trial> = {}): Trial {
     timedOut: false,
     fault: undefined,
     ledger: [entry()],
+    carried: new Set([`${FACE}:50001`]),
     witness: [],
     attackerFace: FACE,
     backs: new Set(['127.20.1.2', '127.20.2.2']),
