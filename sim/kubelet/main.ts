@@ -1,0 +1,127 @@
+/** The kubelet's command line: reads its settings, serves its ports, registers its node and runs its Pods. */
+import { hostname } from 'node:os'
+import { witnessCanaries } from '../../lib/cluster/canary-witness.ts'
+import { followLifeline } from '../../lib/cluster/lifeline.ts'
+import { dialFrom, placeFromEnvironment, type Place } from '../../lib/cluster/place.ts'
+import { witnessAs } from '../../lib/cluster/witness.ts'
+import { KubeClient } from '../../lib/kube/client.ts'
+import { readKubeconfig } from '../../lib/kube/kubeconfig.ts'
+import { klogS } from '../../lib/kube/klog.ts'
+import { FlagError, parsePflags } from '../../lib/settings/pflag.ts'
+import { pemBlocks } from '../../lib/x509/pem.ts'
+import { FLAGS } from './flags.ts'
+import { Node } from './node/node.ts'
+import { NodePods } from './pods/node-pods.ts'
+import { Gate } from './server/gate.ts'
+import { Handler } from './server/handler.ts'
+import { listenHealthz, listenReadOnly, listenSecurely } from './server/listeners.ts'
+import { rereadFile, servingCertificate } from './serving-certificate.ts'
+import { settingsOf, SettingsError, type KubeletSettings } from './settings.ts'
+
+const DEFAULT_VERSION = 'v1.36.3'
+
+witnessAs('kubelet')
+followLifeline()
+
+const version = process.env['MTLS_RANGE_VERSION'] || DEFAULT_VERSION
+const minorVersion = Number(/^v?1\.(\d+)/.exec(version)?.[1] ?? 0)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0))
+
+try {
+  await run(readSettings(process.argv.slice(2)))
+} catch (error) {
+  const { message, code } = error as NodeJS.ErrnoException & { address?: string; port?: number }
+  if (error instanceof FlagError) fail(error.message, error.hint)
+  if (error instanceof SettingsError) fail(message)
+  if (code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL') {
+    const { address = '', port = 0 } = error as { address?: string; port?: number }
+    const why = code === 'EADDRINUSE' ? 'address already in use' : 'cannot assign requested address'
+    klogS('E', 'server.go:209', 'Failed to listen and serve', { err: `listen tcp ${address}:${port}: bind: ${why}` })
+    process.exit(1)
+  }
+  fail(`failed to run Kubelet: ${message}`)
+}
+
+function fail(err: string, hint?: string): never {
+  klogS('E', 'run.go:72', 'command failed', { err })
+  if (hint !== undefined) process.stderr.write(`${hint}\n`)
+  process.exit(1)
+}
+
+function readSettings(argv: readonly string[]): KubeletSettings {
+  let flags
+  try {
+    flags = parsePflags(FLAGS, argv, { component: 'kubelet', version })
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error
+    throw new FlagError(`failed to parse kubelet flag: ${error.message}`, error.hint)
+  }
+  if (flags.bool('version')) {
+    process.stdout.write(`Kubernetes ${version}\n`)
+    process.exit(0)
+  }
+  if (flags.positional.length > 0) throw new FlagError(`unknown command ${flags.positional[0]}`)
+  for (const { name, reason = '' } of flags.inertInUse) {
+    klogS('I', 'flags.go:64', 'flag has no effect in the simulation', { flag: `--${name}`, reason })
+  }
+  return settingsOf(flags, minorVersion, hostname())
+}
+
+async function run(settings: KubeletSettings): Promise<void> {
+  const place = placeFromEnvironment()
+  klogS('I', 'server.go:525', 'Kubelet version', { kubeletVersion: version })
+  const clientCaPem = clientCa(settings)
+  const keyPair = servingCertificate(settings)
+  const client = settings.kubeconfigFile === undefined ? undefined : clientOf(settings.kubeconfigFile, place)
+  const nodeIp = settings.nodeIp ?? place.face ?? '127.0.0.1'
+  const { nodeName } = settings
+  if (client === undefined) klogS('I', 'server.go:655', 'Standalone mode, no API client')
+  const pods = new NodePods({ client, nodeName, nodeIp })
+  const gate = new Gate(settings, client, clientCaPem)
+  const handler = new Handler({ settings, pods, gate, version })
+
+  await listenSecurely({ settings, place, handler, keyPair, clientCaPem })
+  klogS('I', 'server.go:180', 'Starting to listen', { address: settings.address, port: settings.port })
+  if (settings.readOnlyPort > 0) {
+    await listenReadOnly(place, settings, new Handler({ settings, pods, gate: undefined, version }))
+    klogS('I', 'server.go:195', 'Starting to listen read-only', {
+      address: settings.address,
+      port: settings.readOnlyPort,
+    })
+  }
+  if (settings.healthzPort > 0) await listenHealthz(place, settings)
+  if (!client) return
+  const { nodeLabels: labels, registerNode: register, port } = settings
+  new Node({ client, name: nodeName, ip: nodeIp, port, labels, version, minorVersion, register }).start()
+  pods.start()
+}
+
+/** The bundle of the moment: a CA that was taken out of the file is one no more. */
+function clientCa({ clientCaFile }: KubeletSettings): () => string | undefined {
+  if (clientCaFile === undefined) return () => undefined
+  const read = rereadFile(clientCaFile, (why) => new SettingsError(`failed to run Kubelet: ${why}`))
+  if (pemBlocks(read() ?? '').length === 0) {
+    const bundle = `error loading CA bundle for "client-ca-bundle::${clientCaFile}"`
+    throw new SettingsError(
+      `failed to run Kubelet: ${bundle}: data does not contain any valid RSA or ECDSA certificates`,
+    )
+  }
+  return read
+}
+
+function clientOf(file: string, place: Place): KubeClient {
+  try {
+    const kubeconfig = readKubeconfig(file)
+    const localAddress = dialFrom(place, new URL(kubeconfig.cluster.server).hostname)
+    return new KubeClient({
+      kubeconfig,
+      userAgent: `kubelet/${version} (linux/amd64) kubernetes`,
+      onBytes: witnessCanaries,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    })
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? `stat ${file}: no such file or directory` : message
+    throw new SettingsError(`failed to run Kubelet: invalid kubeconfig: ${why}`)
+  }
+}

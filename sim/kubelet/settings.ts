@@ -1,0 +1,269 @@
+/**
+ * What a kubelet runs with: flags over the configuration file over defaults. The file's defaults are not the flags': a
+ * kubelet without --config lets anybody in. pkg/kubelet/apis/config/v1beta1/defaults.go, cmd/kubelet/app/options/options.go.
+ */
+import { readFileSync } from 'node:fs'
+import { parseDurationMs } from '../../lib/settings/duration.ts'
+import type { FlagSet } from '../../lib/settings/flag-set.ts'
+import { parseDocument } from '../../lib/settings/yaml.ts'
+import { CIPHER_SUITES, GO_DEFAULT_POLICY, type TlsPolicy, type TlsVersion } from '../../lib/tls/policy.ts'
+
+export interface KubeletSettings {
+  nodeName: string
+  nodeIp: string | undefined
+  nodeLabels: ReadonlyMap<string, string>
+  registerNode: boolean
+  /** Undefined: standalone, without a kube-apiserver. */
+  kubeconfigFile: string | undefined
+  address: string
+  port: number
+  readOnlyPort: number
+  healthzBindAddress: string
+  healthzPort: number
+  anonymous: boolean
+  webhookAuthentication: boolean
+  tokenCacheMs: number
+  clientCaFile: string | undefined
+  authorizationMode: 'AlwaysAllow' | 'Webhook'
+  allowedCacheMs: number
+  deniedCacheMs: number
+  tlsCertFile: string | undefined
+  tlsPrivateKeyFile: string | undefined
+  policy: TlsPolicy
+  enableDebuggingHandlers: boolean
+  enableSystemLogHandler: boolean
+  enableProfilingHandler: boolean
+  enableDebugFlagsHandler: boolean
+  fineGrainedAuthorization: boolean
+  /** The file's members with defaults filled in, as /configz shows them. */
+  configuration: Record<string, unknown>
+}
+
+/** The end of a start, in the real kubelet's words (`command failed`, exit 1). */
+export class SettingsError extends Error {}
+
+const PORT = 10250
+const HEALTHZ_PORT = 10248
+const READ_ONLY_PORT = 10255
+const MOST_PORT = 65_535
+const TOKEN_CACHE_MS = 120_000
+const ALLOWED_CACHE_MS = 300_000
+const DENIED_CACHE_MS = 30_000
+
+const TLS_VERSIONS: ReadonlyMap<string, TlsVersion> = new Map([
+  ['', 'TLSv1.2'],
+  ['VersionTLS10', 'TLSv1'],
+  ['VersionTLS11', 'TLSv1.1'],
+  ['VersionTLS12', 'TLSv1.2'],
+  ['VersionTLS13', 'TLSv1.3'],
+])
+const TLS13_SUITES = new Set(['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'])
+
+type Members = Record<string, unknown>
+
+/** @throws SettingsError */
+export function settingsOf(flags: FlagSet, minorVersion: number, hostname: string): KubeletSettings {
+  const configFile = flags.string('config')
+  const file = configFile === '' ? undefined : readConfiguration(configFile)
+  const given = <T>(flag: string, read: (name: string) => T, fromFile: T | undefined, fallback: T): T =>
+    flags.isSet(flag) ? read(flag) : (fromFile ?? fallback)
+  const text = (name: string): string => flags.string(name)
+  const number = (name: string): number => flags.number(name)
+  const bool = (name: string): boolean => flags.bool(name)
+  const duration = (name: string): number => flags.durationMs(name)
+
+  const authentication = at(file, 'authentication')
+  const authorization = at(file, 'authorization')
+  const webhook = at(authorization, 'webhook')
+  const gates = at(file, 'featureGates')
+  const mode = given('authorization-mode', text, word(authorization, 'mode'), file ? 'Webhook' : 'AlwaysAllow')
+  const settings: Omit<KubeletSettings, 'authorizationMode' | 'configuration'> = {
+    nodeName: (text('hostname-override') || hostname).trim().toLowerCase(),
+    nodeIp: text('node-ip') || undefined,
+    nodeLabels: flags.map('node-labels'),
+    registerNode: given('register-node', bool, flag(file, 'registerNode'), true),
+    kubeconfigFile: text('kubeconfig') || undefined,
+    address: given('address', text, word(file, 'address'), '0.0.0.0'),
+    port: given('port', number, integer(file, 'port'), PORT),
+    readOnlyPort: given('read-only-port', number, integer(file, 'readOnlyPort'), file ? 0 : READ_ONLY_PORT),
+    healthzBindAddress: given('healthz-bind-address', text, word(file, 'healthzBindAddress'), '127.0.0.1'),
+    healthzPort: given('healthz-port', number, integer(file, 'healthzPort'), HEALTHZ_PORT),
+    anonymous: given('anonymous-auth', bool, flag(at(authentication, 'anonymous'), 'enabled'), file === undefined),
+    webhookAuthentication: given(
+      'authentication-token-webhook',
+      bool,
+      flag(at(authentication, 'webhook'), 'enabled'),
+      file !== undefined,
+    ),
+    tokenCacheMs: given(
+      'authentication-token-webhook-cache-ttl',
+      duration,
+      span(at(authentication, 'webhook'), 'cacheTTL'),
+      TOKEN_CACHE_MS,
+    ),
+    clientCaFile: given('client-ca-file', text, word(at(authentication, 'x509'), 'clientCAFile'), '') || undefined,
+    allowedCacheMs: given(
+      'authorization-webhook-cache-authorized-ttl',
+      duration,
+      span(webhook, 'cacheAuthorizedTTL'),
+      ALLOWED_CACHE_MS,
+    ),
+    deniedCacheMs: given(
+      'authorization-webhook-cache-unauthorized-ttl',
+      duration,
+      span(webhook, 'cacheUnauthorizedTTL'),
+      DENIED_CACHE_MS,
+    ),
+    tlsCertFile: given('tls-cert-file', text, word(file, 'tlsCertFile'), '') || undefined,
+    tlsPrivateKeyFile: given('tls-private-key-file', text, word(file, 'tlsPrivateKeyFile'), '') || undefined,
+    policy: policyOf(
+      given('tls-min-version', text, word(file, 'tlsMinVersion'), ''),
+      flags.isSet('tls-cipher-suites') ? flags.list('tls-cipher-suites') : words(file, 'tlsCipherSuites'),
+    ),
+    enableDebuggingHandlers: given('enable-debugging-handlers', bool, flag(file, 'enableDebuggingHandlers'), true),
+    enableSystemLogHandler: flag(file, 'enableSystemLogHandler') ?? true,
+    enableProfilingHandler: flag(file, 'enableProfilingHandler') ?? true,
+    enableDebugFlagsHandler: flag(file, 'enableDebugFlagsHandler') ?? true,
+    // beta and on in 1.33
+    fineGrainedAuthorization: flag(gates, 'KubeletFineGrainedAuthz') ?? minorVersion >= 33,
+  }
+  validate(settings)
+  if (mode !== 'AlwaysAllow' && mode !== 'Webhook') {
+    throw new SettingsError(`failed to run Kubelet: unknown authorization mode ${mode}`)
+  }
+  return { ...settings, authorizationMode: mode, configuration: configurationOf(file ?? {}, settings, mode) }
+}
+
+function readConfiguration(path: string): Members {
+  const fail = (why: string): never => {
+    const load = `failed to load Kubelet config file ${path}, error ${why}`
+    throw new SettingsError(`failed to load kubelet config file, path: ${path}, error: ${load}`)
+  }
+  let raw = ''
+  try {
+    raw = readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'no such file or directory' : code === 'EACCES' ? 'permission denied' : String(code)
+    fail(`failed to read kubelet config file ${JSON.stringify(path)}, error: open ${path}: ${why}`)
+  }
+  if (raw.trim() === '') fail(`kubelet config file ${JSON.stringify(path)} was empty`)
+  const document = parseDocument(raw, { uniqueKeys: false })
+  const parsed: unknown = document.errors.length > 0 ? undefined : document.toJS()
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    return fail(
+      `failed to decode: couldn't get version/kind; json parse error: ${document.errors[0]?.message ?? 'not an object'}`,
+    )
+  }
+  const members = parsed as Members
+  const { apiVersion, kind } = members
+  if (kind === undefined) fail(`failed to decode: Object 'Kind' is missing in '${JSON.stringify(members)}'`)
+  if (apiVersion !== 'kubelet.config.k8s.io/v1beta1' || kind !== 'KubeletConfiguration') {
+    fail(`failed to decode: no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`)
+  }
+  for (const name of ['port', 'readOnlyPort', 'healthzPort']) {
+    if (members[name] === undefined || typeof members[name] === 'number') continue
+    fail(
+      `failed to decode: json: cannot unmarshal ${typeof members[name]} into Go struct field KubeletConfiguration.${name} of type int32`,
+    )
+  }
+  return members
+}
+
+function validate({
+  healthzPort,
+  port,
+  readOnlyPort,
+}: {
+  healthzPort: number
+  port: number
+  readOnlyPort: number
+}): void {
+  const fail = (text: string): never => {
+    throw new SettingsError(`failed to validate kubelet configuration, error: invalid configuration: ${text}`)
+  }
+  if (healthzPort < 0 || healthzPort > MOST_PORT) {
+    fail(`healthzPort (--healthz-port) ${healthzPort} must be between 1 and 65535, inclusive`)
+  }
+  if (port < 1 || port > MOST_PORT) fail(`port (--port) ${port} must be between 1 and 65535, inclusive`)
+  if (readOnlyPort < 0 || readOnlyPort > MOST_PORT) {
+    fail(`readOnlyPort (--read-only-port) ${readOnlyPort} must be between 0 and 65535, inclusive`)
+  }
+}
+
+function policyOf(minimum: string, suites: readonly string[] | undefined): TlsPolicy {
+  const fail = (text: string): never => {
+    throw new SettingsError(`failed to construct kubelet dependencies: ${text}`)
+  }
+  const minVersion = TLS_VERSIONS.get(minimum) ?? fail(`unknown tls version ${JSON.stringify(minimum)}`)
+  for (const suite of suites ?? []) {
+    if (!CIPHER_SUITES.has(suite) && !TLS13_SUITES.has(suite)) {
+      fail(`Cipher suite ${suite} not supported or doesn't exist`)
+    }
+  }
+  const older = (suites ?? []).filter((suite) => CIPHER_SUITES.has(suite))
+  const needed = (suites ?? []).length > 0 && minVersion !== 'TLSv1.3'
+  if (needed && !older.some((suite) => /^TLS_ECDHE_(RSA|ECDSA)_WITH_AES_128_GCM_SHA256$/.test(suite))) {
+    throw new SettingsError(
+      'http2: TLSConfig.CipherSuites is missing an HTTP/2-required AES_128_GCM_SHA256 cipher (need at least one of TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)',
+    )
+  }
+  return { ...GO_DEFAULT_POLICY, minVersion, ...(older.length > 0 ? { cipherSuites: older } : {}) }
+}
+
+function configurationOf(
+  file: Members,
+  settings: Omit<KubeletSettings, 'authorizationMode' | 'configuration'>,
+  mode: string,
+): Members {
+  const { clientCaFile } = settings
+  return {
+    kind: 'KubeletConfiguration',
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    enableServer: true,
+    ...file,
+    address: settings.address,
+    port: settings.port,
+    readOnlyPort: settings.readOnlyPort,
+    authentication: {
+      x509: clientCaFile === undefined ? {} : { clientCAFile: clientCaFile },
+      webhook: { enabled: settings.webhookAuthentication, cacheTTL: `${settings.tokenCacheMs / 1000}s` },
+      anonymous: { enabled: settings.anonymous },
+    },
+    authorization: { mode, webhook: at(at(file, 'authorization'), 'webhook') ?? {} },
+    healthzPort: settings.healthzPort,
+    healthzBindAddress: settings.healthzBindAddress,
+  }
+}
+
+function at(members: Members | undefined, name: string): Members | undefined {
+  const value = members?.[name]
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : undefined
+}
+
+/** Zero values are what the file leaves to the defaults. */
+function word(members: Members | undefined, name: string): string | undefined {
+  const value = members?.[name]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function words(members: Members | undefined, name: string): string[] | undefined {
+  const value = members?.[name]
+  return Array.isArray(value) ? value.map(String) : undefined
+}
+
+/** A port of 0 says `default` of the secure one only; healthzPort and readOnlyPort 0 mean none. */
+function integer(members: Members | undefined, name: string): number | undefined {
+  const value = members?.[name]
+  return typeof value === 'number' && !(name === 'port' && value === 0) ? value : undefined
+}
+
+function flag(members: Members | undefined, name: string): boolean | undefined {
+  const value = members?.[name]
+  return typeof value === 'boolean' ? value : undefined
+}
+
+function span(members: Members | undefined, name: string): number | undefined {
+  const value = word(members, name)
+  return value === undefined ? undefined : parseDurationMs(value) || undefined
+}
