@@ -3,6 +3,7 @@ import { klog } from '../../lib/kube/klog.ts'
 import type { KubeObject } from '../../lib/kube/object.ts'
 import { bootstrapPolicy } from './authorization/bootstrap-policy.ts'
 import { newMetadata } from './registry/metadata.ts'
+import type { ObjectCache } from './contract.ts'
 import type { Resource } from './registry/resource.ts'
 import { RESOURCES } from './registry/resources.ts'
 import type { ObjectStore } from './storage/object-store.ts'
@@ -25,27 +26,39 @@ export interface BootstrapSettings {
 }
 
 /** Creates what is missing and brings the rest up to date; asked again after a restart it changes nothing. */
-export async function writeBootstrapObjects(store: ObjectStore, settings: BootstrapSettings): Promise<void> {
-  for (const name of SYSTEM_NAMESPACES) await ensure(store, object('v1', 'Namespace', name))
+export async function writeBootstrapObjects(
+  store: ObjectStore,
+  known: ObjectCache,
+  settings: BootstrapSettings,
+): Promise<void> {
+  const ensure = (wanted: KubeObject, reconcile?: Reconcile): Promise<void> =>
+    ensureObject(store, known, wanted, reconcile)
+  for (const name of SYSTEM_NAMESPACES) await ensure(object('v1', 'Namespace', name))
   const policy = settings.rbac ? bootstrapPolicy() : []
   // none of them needs another: a new cluster is ready sooner for it
-  await Promise.all(policy.map((each) => ensure(store, each, reconcileRole)))
-  for (const [name, value] of Object.entries(PRIORITIES)) await ensure(store, priorityClass(name, value))
+  await Promise.all(policy.map((each) => ensure(each, reconcileRole)))
+  for (const [name, value] of Object.entries(PRIORITIES)) await ensure(priorityClass(name, value))
   const { address, port } = settings.advertised
-  await ensure(store, kubernetesService(settings.serviceAddress, port))
-  await ensure(store, kubernetesEndpoints(address, port), (found, wanted) => ({ ...found, subsets: wanted['subsets'] }))
+  await ensure(kubernetesService(settings.serviceAddress, port))
+  await ensure(kubernetesEndpoints(address, port), (found, wanted) => ({ ...found, subsets: wanted['subsets'] }))
   const configMap = object('v1', 'ConfigMap', 'extension-apiserver-authentication', 'kube-system')
   configMap['data'] = settings.authenticationData
-  await ensure(store, configMap, (found, wanted) => ({ ...found, data: wanted['data'] }))
+  await ensure(configMap, (found, wanted) => ({ ...found, data: wanted['data'] }))
   if (settings.rbac) klog('I', 'storage_rbac.go:187', 'created or reconciled the bootstrap roles and bindings')
 }
 
 type Reconcile = (found: KubeObject, wanted: KubeObject) => KubeObject
 
-async function ensure(store: ObjectStore, wanted: KubeObject, reconcile?: Reconcile): Promise<void> {
+async function ensureObject(
+  store: ObjectStore,
+  known: ObjectCache,
+  wanted: KubeObject,
+  reconcile?: Reconcile,
+): Promise<void> {
   const resource = resourceOf(wanted)
   const { name = '', namespace = '' } = wanted.metadata
-  const found = await store.get(resource, namespace, name)
+  // in a new cluster nothing is there, and half of the questions need not be asked
+  const found = known.get(resource.resource, namespace, name) && (await store.get(resource, namespace, name))
   if (found) {
     const next = reconcile?.(found.object, wanted)
     if (!next || JSON.stringify(next) === JSON.stringify(found.object)) return

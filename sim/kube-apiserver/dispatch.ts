@@ -11,7 +11,6 @@ import type { ApiCall, Answer, RegistryContext } from './registry/api-call.ts'
 import { bindPod, evictPod } from './registry/bindings.ts'
 import { createObject } from './registry/create.ts'
 import { deleteCollection, deleteObject } from './registry/delete.ts'
-import { deleteNamespace } from './registry/namespace-content.ts'
 import { pathSegmentErrors } from './registry/names.ts'
 import { negotiate, NOT_FOUND } from './registry/negotiation.ts'
 import type { AcceptedForm } from './registry/negotiation.ts'
@@ -139,7 +138,7 @@ async function answerFor(call: ApiCall, verb: string, context: DispatchContext):
     case 'patch':
       return patchObject(call, context)
     case 'delete':
-      return resource.kind === 'Namespace' ? deleteNamespace(call, context) : deleteObject(call, context)
+      return deleteObject(call, context)
     case 'deletecollection':
       return deleteCollection(call, context)
     default:

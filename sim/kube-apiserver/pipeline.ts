@@ -133,7 +133,7 @@ export class Pipeline {
     const status = statusOf(error)
     if (error instanceof AdmissionError) {
       const { layer, plugin } = error.refusal
-      refuse({ ...facts, about: 'admission' }, layer, status, `${plugin}: ${status.message}`)
+      refuse(facts, layer, status, `${plugin}: ${status.message}`)
     } else if ((status.code ?? 500) >= 500) {
       klogS('E', 'status.go:71', 'apiserver received an error that is not an metav1.Status', {
         err: status.message ?? '',

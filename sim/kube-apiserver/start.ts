@@ -120,7 +120,7 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
       flags.number('insecure-port'),
     )
   }
-  await bootstrap(store, flags, { modes, advertised, clientCa, proxyCa })
+  await bootstrap(store, cache, flags, { modes, advertised, clientCa, proxyCa })
   await cache.reach(store.written, ETCD_START_MS)
   bootstrapped = true
 }
@@ -364,7 +364,7 @@ interface BootstrapFacts {
 }
 
 /** Tried until it succeeds: the server serves meanwhile, and is not ready. */
-async function bootstrap(store: ObjectStore, flags: FlagSet, facts: BootstrapFacts): Promise<void> {
+async function bootstrap(store: ObjectStore, cache: WatchCache, flags: FlagSet, facts: BootstrapFacts): Promise<void> {
   const { modes, advertised, clientCa, proxyCa } = facts
   const list = (name: string): string => JSON.stringify(flags.list(name))
   const authenticationData = {
@@ -386,7 +386,7 @@ async function bootstrap(store: ObjectStore, flags: FlagSet, facts: BootstrapFac
   }
   for (;;) {
     try {
-      return await writeBootstrapObjects(store, settings)
+      return await writeBootstrapObjects(store, cache, settings)
     } catch (error) {
       klog('E', 'controller.go:145', `unable to write bootstrap objects: ${(error as Error).message}`)
       await new Promise((resolve) => setTimeout(resolve, BOOTSTRAP_RETRY_MS))
