@@ -137,7 +137,8 @@ async function start(program: ControllerProgram, flags: FlagSet, version: string
   endOnSignal(elector)
   program.prepare?.(facts)
   if (!elector) return program.lead(facts)
-  await elector.run()
+  // after a signal the process ends by itself, once the Lease is let go
+  if (!(await elector.run())) return
   klogS(
     'E',
     program.name === 'kube-scheduler' ? 'server.go:322' : 'controllermanager.go:413',

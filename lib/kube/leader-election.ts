@@ -57,8 +57,8 @@ export class LeaderElector {
     return this.#isLeader
   }
 
-  /** Resolves when leadership was had and is lost, or after stop(). */
-  async run(): Promise<void> {
+  /** Resolves when leadership was had and is lost, or after stop(): then with false. */
+  async run(): Promise<boolean> {
     const { signal } = this.#stop
     const { retryPeriodMs, renewDeadlineMs } = this.#options
     for (let failures = 0; !signal.aborted && !(await this.#tryAcquireOrRenew());) {
@@ -68,7 +68,7 @@ export class LeaderElector {
       const waitMs = hasAnswer ? retryPeriodMs : Math.min(FIRST_RETRY_MS * 2 ** failures, retryPeriodMs)
       await delay(waitMs * (1 + Math.random() * (JITTER - 1)), undefined, { signal }).catch(() => {})
     }
-    if (signal.aborted) return
+    if (signal.aborted) return false
     this.#isLeader = true
     this.#options.onStartedLeading()
     let renewedAtMs = performance.now()
@@ -80,6 +80,7 @@ export class LeaderElector {
       if (renewed) renewedAtMs = performance.now()
     }
     this.#isLeader = false
+    return !signal.aborted
   }
 
   /** Ends run(). A leader that releases makes room at once instead of after the lease's duration. */
