@@ -75,6 +75,7 @@ export class FlagSet {
 function defaultOf(flag: Flag): FlagValue | undefined {
   const text = flag.default
   if (text === '<nil>') return undefined
+  if (text === '[]') return []
   const bare = /^\[(.*)\]$/s.exec(text)?.[1] ?? text
   try {
     return parseFlagValue(flag.type, bare)

@@ -69,6 +69,7 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
     return keyPath === '' ? undefined : keyPairFiles(path, keyPath)
   })
 
+  assertAdmissionConfigured(flags)
   await reachEtcd(values, store.prefix)
   await cache.start()
   const authenticator = new Authenticator(settings, cache)
@@ -128,6 +129,21 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
 const NO_RANGE =
   'No CIDR for service cluster IPs specified. Default value which was 10.0.0.0/24 is deprecated and will be removed in future releases. ' +
   'Please specify it using --service-cluster-ip-range on kube-apiserver.'
+
+/** Plugins that do not start without --admission-control-config-file, with what each misses. */
+const NEEDS_CONFIG: Readonly<Record<string, string>> = {
+  EventRateLimit: 'limits: Invalid value: null: must not be empty',
+  ImagePolicyWebhook: 'no config specified',
+}
+
+function assertAdmissionConfigured(flags: FlagSet): void {
+  if (flags.string('admission-control-config-file') !== '') return
+  for (const plugin of flags.list('enable-admission-plugins')) {
+    const why = NEEDS_CONFIG[plugin]
+    if (why === undefined) continue
+    throw new StartRefusal(`failed to apply admission: couldn't init admission plugin "${plugin}": ${why}`)
+  }
+}
 
 type Text = () => string
 
