@@ -1,10 +1,10 @@
 /** The kubelet's command line: reads its settings, serves its ports, registers its node and runs its Pods. */
 import { hostname } from 'node:os'
-import { witnessCanaries } from '../../lib/cluster/canary-witness.ts'
 import { followLifeline } from '../../lib/cluster/lifeline.ts'
-import { dialFrom, placeFromEnvironment, type Place } from '../../lib/cluster/place.ts'
+import { apiClient } from '../../lib/cluster/api-client.ts'
+import { placeFromEnvironment, type Place } from '../../lib/cluster/place.ts'
 import { witnessAs } from '../../lib/cluster/witness.ts'
-import { KubeClient } from '../../lib/kube/client.ts'
+import type { KubeClient } from '../../lib/kube/client.ts'
 import { readKubeconfig } from '../../lib/kube/kubeconfig.ts'
 import { klogS } from '../../lib/kube/klog.ts'
 import { FlagError, parsePflags } from '../../lib/settings/pflag.ts'
@@ -112,13 +112,7 @@ function clientCa({ clientCaFile }: KubeletSettings): () => string | undefined {
 function clientOf(file: string, place: Place): KubeClient {
   try {
     const kubeconfig = readKubeconfig(file)
-    const localAddress = dialFrom(place, new URL(kubeconfig.cluster.server).hostname)
-    return new KubeClient({
-      kubeconfig,
-      userAgent: `kubelet/${version} (linux/amd64) kubernetes`,
-      onBytes: witnessCanaries,
-      ...(localAddress === undefined ? {} : { localAddress }),
-    })
+    return apiClient({ kubeconfig, place, userAgent: `kubelet/${version} (linux/amd64) kubernetes` })
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
     const why = code === 'ENOENT' ? `stat ${file}: no such file or directory` : message

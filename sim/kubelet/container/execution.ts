@@ -19,24 +19,22 @@ export interface Execution {
   signal: AbortSignal
 }
 
-/** A command that is no program of the container: the runtime's words, `exec: "x": executable file not found in $PATH`. */
+/** A command that is no program of the container, in the words of containerd and runc. */
 export class NotExecutable extends Error {
   override readonly name = 'NotExecutable'
 }
 
+const NOT_STARTED = 'failed to start exec: OCI runtime exec failed: exec failed: unable to start container process'
+
 /** Runs one program by its words. @throws NotExecutable */
 export async function runProgram(words: readonly string[], execution: Execution): Promise<number> {
-  const [name = '', ...args] = words
+  const [name, ...args] = words
+  if (name === undefined) throw new NotExecutable('no command specified')
   const program = PROGRAMS.get(name.replace(/^(\/usr)?\/bin\//, ''))
-  if (!program) {
-    const isPath = name.includes('/')
-    throw new NotExecutable(
-      isPath
-        ? `stat ${name}: no such file or directory`
-        : `exec: ${JSON.stringify(name)}: executable file not found in $PATH`,
-    )
-  }
-  return program(args, execution)
+  if (program) return program(args, execution)
+  if (name.includes('/'))
+    throw new NotExecutable(`${NOT_STARTED}: exec: ${JSON.stringify(name)}: stat ${name}: no such file or directory`)
+  throw new NotExecutable(`${NOT_STARTED}: exec: ${JSON.stringify(name)}: executable file not found in $PATH`)
 }
 
 export async function* noInput(): AsyncGenerator<Buffer> {}

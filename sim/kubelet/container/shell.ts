@@ -129,6 +129,7 @@ async function runStage(command: Command, outer: Execution, inPipe: boolean): Pr
   const files: { path: string; pieces: Buffer[]; append: boolean }[] = []
   for (const { operator, path } of command.redirects) {
     if (operator === '2>&1') execution.err = execution.out
+    else if (operator === '>&2') execution.out = execution.err
     else if (operator === '<') {
       const content = outer.container.files.read(resolvePath(outer.folder, path))
       if (typeof content === 'string') return complain(`can't open ${path}: ${content.toLowerCase()}`, 1)
@@ -204,16 +205,16 @@ function tokenize(text: string, valueOf: (name: string) => string): Token[] {
   }
   while (at < text.length) {
     const char = text[at]!
-    const operator = /^(2>&1|2>>|2>|>>|1>|>|<|\|)/.exec(text.slice(at))?.[1]
+    const operator = /^(2>&1|1?>&2|2>>|2>|>>|1>|>|<|\|)/.exec(text.slice(at))?.[1]
     if (char === '#' && word === undefined) break
     if (/\s/.test(char)) {
       flush()
       at++
     } else if (operator && (word === undefined || !/^\d/.test(operator))) {
       flush()
-      tokens.push({ operator: operator === '1>' ? '>' : operator })
+      tokens.push({ operator: operator.replace(/^1/, '') })
       at += operator.length
-      if (operator === '2>&1') tokens.push({ word: '' })
+      if (operator.includes('&')) tokens.push({ word: '' })
     } else if (char === "'") {
       const end = text.indexOf("'", at + 1)
       word = (word ?? '') + text.slice(at + 1, end === -1 ? undefined : end)

@@ -65,10 +65,9 @@ export class Handler {
   ): Promise<void> {
     const { gate, settings } = this.#options
     const { method = 'GET', url = '/' } = request
-    const [rawPath = '/', query = ''] = splitOnce(url, '?')
-    const path = decodePath(rawPath)
-    const debuggingHandlers = settings.enableDebuggingHandlers
-    const route = routeOf(method, path, { isReadOnly: gate === undefined, debuggingHandlers })
+    const [path = '/', query = ''] = splitOnce(url, '?')
+    const { enableDebuggingHandlers: debuggingHandlers, enableSystemLogHandler: systemLogHandler } = settings
+    const route = routeOf(method, path, { isReadOnly: gate === undefined, debuggingHandlers, systemLogHandler })
     if (route.kind === 'redirect')
       return redirect(response, method, query ? `${route.location}?${query}` : route.location)
     if (route.kind === 'unknown') return httpError(response, 404, '404 page not found')
@@ -187,11 +186,7 @@ export class Handler {
         return httpError(response, 501, '[pprof] kubelet: the simulation has no profiles of a Go program')
       case 'debug-flags':
         if (!settings.enableDebugFlagsHandler) return httpError(response, 405, 'flags endpoint is disabled.')
-        if (request.method !== 'PUT') {
-          const headers = { 'Content-Type': 'text/plain', 'X-Content-Type-Options': 'nosniff' }
-          return answer(response, 406, 'unsupported http method\n', headers)
-        }
-        return answer(response, 200, 'successfully set klog.logging.verbosity to \n', { 'Content-Type': 'text/plain' })
+        return debugFlags(request, response)
     }
   }
 
@@ -212,7 +207,7 @@ export class Handler {
       return answer(response, 500, `command '${command.join(' ')}' exited with ${code}: ${text.toString('utf8')}`)
     } catch (error) {
       if (!(error instanceof NotExecutable)) throw error
-      return answer(response, 500, `rpc error: code = Unknown desc = ${runtimeText(error)}: unknown`)
+      return answer(response, 500, `rpc error: code = Unknown desc = ${runtimeText(error)}`)
     }
   }
 
@@ -301,10 +296,15 @@ function splitOnce(text: string, separator: string): string[] {
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-function decodePath(path: string): string {
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
+/** The verbosity of a log that has one: k8s.io/apiserver/pkg/server/routes/flags.go. */
+async function debugFlags(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const headers = { 'Content-Type': 'text/plain', 'X-Content-Type-Options': 'nosniff' }
+  if (request.method !== 'PUT') return answer(response, 406, 'unsupported http method\n', headers)
+  const pieces: Buffer[] = []
+  for await (const piece of request) pieces.push(piece as Buffer)
+  const text = Buffer.concat(pieces).toString('utf8')
+  if (!/^\d+$/.test(text)) {
+    return answer(response, 400, `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax\n`, headers)
   }
+  answer(response, 200, `successfully set klog.logging.verbosity to ${text}\n`, headers)
 }

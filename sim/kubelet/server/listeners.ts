@@ -60,13 +60,15 @@ export async function listenReadOnly(place: Place, settings: KubeletSettings, ha
 /** Without authentication, and without anything to ask but whether it lives. */
 export async function listenHealthz(place: Place, settings: KubeletSettings): Promise<void> {
   const server = createServer((request, response) => {
-    if (request.url === '/healthz') {
-      return answer(response, 200, 'ok', {
+    const [path, query = ''] = (request.url ?? '').split('?')
+    if (path === '/healthz') {
+      const text = new URLSearchParams(query).has('verbose') ? '[+]ping ok\nhealthz check passed\n' : 'ok'
+      return answer(response, 200, text, {
         'Content-Type': 'text/plain; charset=utf-8',
         'X-Content-Type-Options': 'nosniff',
       })
     }
-    if (request.url === '/healthz/ping') return answer(response, 200, 'ok')
+    if (path === '/healthz/ping') return answer(response, 200, 'ok')
     httpError(response, 404, '404 page not found')
   })
   const own = settings.healthzBindAddress === '127.0.0.1' && place.loop !== undefined

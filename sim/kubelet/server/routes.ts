@@ -36,6 +36,7 @@ export interface RouteOptions {
   isReadOnly: boolean
   /** Off: what runs or reads containers is 405, what configures is not there. */
   debuggingHandlers: boolean
+  systemLogHandler: boolean
 }
 
 /** Answer to every method alike: they are plain handlers, not go-restful's. */
@@ -83,12 +84,12 @@ export function routeOf(method: string, rawPath: string, options: RouteOptions):
   const known = (endpoint: Endpoint, parts: readonly string[], allow?: readonly string[]): Route => ({
     kind: 'known',
     endpoint,
-    parts,
+    parts: parts.map(decodePart),
     allow: allow && !allow.includes(method) ? allow : undefined,
   })
   const plain = PLAIN.get(path)
   if (plain) return !debugging && WITHOUT_DEBUGGING.has(path) ? { kind: 'unknown' } : known(plain, [])
-  if (HEALTH_CHECKS.has(path)) return known('healthz-check', [], ['GET'])
+  if (HEALTH_CHECKS.has(path)) return known('healthz-check', [])
   if (path === '/pods') return known('pods', [], ['GET'])
   if (FOLDERS.includes(path))
     return path === '/checkpoint' && !debugging ? { kind: 'unknown' } : { kind: 'redirect', location: `${path}/` }
@@ -103,7 +104,7 @@ export function routeOf(method: string, rawPath: string, options: RouteOptions):
   if (path === '/runningpods/') return known('running-pods', [], debugging ? ['GET'] : undefined)
   if (path === '/stats/summary') return known('stats-summary', [], ['GET', 'POST'])
   if (root === 'stats') return { kind: 'nothing' }
-  if (root === 'logs') return known('logs', parts, debugging ? ['GET'] : undefined)
+  if (root === 'logs') return known('logs', parts, debugging && options.systemLogHandler ? ['GET'] : undefined)
   if (root === 'checkpoint' && debugging) {
     return parts.length === 3 && parts.every(Boolean) ? known('checkpoint', parts, ['POST']) : { kind: 'nothing' }
   }
@@ -112,6 +113,14 @@ export function routeOf(method: string, rawPath: string, options: RouteOptions):
     return PROFILES.has(parts[1] ?? '') ? known('pprof', parts.slice(1), ['GET']) : { kind: 'nothing' }
   }
   return { kind: 'unknown' }
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
 }
 
 /** net/http cleanPath: no doubled slashes, no dots; a slash at the end stays. */

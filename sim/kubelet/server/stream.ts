@@ -171,5 +171,5 @@ function startFailure(protocol: ExecProtocol, error: unknown): ExecStatus {
 
 /** containerd's words for a command that is not there. */
 export function runtimeText(error: NotExecutable): string {
-  return `failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: unable to start container process: ${error.message}`
+  return `failed to exec in container: ${error.message}`
 }
