@@ -90,8 +90,10 @@ async function serveResource(asked: Asked, resource: Resource, context: Dispatch
   const verbs = info.subresource === '' ? resource.verbs : (resource.subresources[info.subresource]?.verbs ?? [])
   const verb = request.method === 'HEAD' || !verbs.includes(info.verb) ? undefined : info.verb
   const misplaced = resource.namespaced && info.namespace === '' && info.verb !== 'list' && info.verb !== 'watch'
-  const named = info.verb === 'create' && info.subresource === '' && info.name !== ''
-  if (verb === undefined || misplaced || named) return responder.status(METHOD_NOT_ALLOWED)
+  const aboutOne = info.verb === 'update' || info.verb === 'patch'
+  const elsewhere =
+    info.subresource === '' && (info.verb === 'create' ? info.name !== '' : aboutOne && info.name === '')
+  if (verb === undefined || misplaced || elsewhere) return responder.status(METHOD_NOT_ALLOWED)
   const [wrong] = info.name === '' || verb === 'list' || verb === 'watch' ? [] : pathSegmentErrors(info.name)
   if (wrong !== undefined) throw badRequest(`Name parameter invalid: ${JSON.stringify(info.name)}: ${wrong}`)
   const form = negotiate(request.headers.accept)

@@ -1,0 +1,299 @@
+/** kube-apiserver as a process over a real etcd: who gets in, what lies in the store, and what outlives a kill -9. */
+import t from 'tap'
+import { createHash } from 'node:crypto'
+import type { KubeClient } from '../../../lib/kube/client.ts'
+import type { KubeObject } from '../../../lib/kube/object.ts'
+import { ApiWorld, freePort, until } from './api-world.ts'
+
+const SECRETS = '/api/v1/namespaces/default/secrets'
+const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps'
+const CANARY = 'canary-AAAAAAAAAAAAAAAAAAAA'
+const MASTERS = { commonName: 'kubernetes-super-admin', organizations: ['system:masters'] }
+
+const world = await ApiWorld.create()
+t.teardown(() => world.end())
+world.startEtcd()
+await world.startServer()
+const admin = await world.client(MASTERS)
+const isReady = (client: KubeClient): Promise<unknown> =>
+  until(
+    () => client.request({ path: '/readyz' }),
+    ({ status, text }) => status === 200 && text === 'ok',
+  )
+await isReady(admin)
+
+async function refused(client: KubeClient, path: string, method = 'GET', body?: object): Promise<unknown[]> {
+  const { status, text } = await client.request({ path, method, ...(body && { body }) })
+  const { message, reason, kind } = JSON.parse(text) as Record<string, string>
+  return [status, kind, reason, message]
+}
+
+t.test('a new cluster', async (t) => {
+  const names = async (path: string): Promise<unknown[]> => {
+    const { items } = (await admin.json({ path })) as { items: KubeObject[] }
+    return items.map(({ metadata }) => metadata.name)
+  }
+  t.strictSame(await names('/api/v1/namespaces'), ['default', 'kube-node-lease', 'kube-public', 'kube-system'])
+  t.equal((await names('/apis/rbac.authorization.k8s.io/v1/clusterroles')).length, 69)
+  t.match(await admin.get('/api/v1/namespaces/default/services/kubernetes'), {
+    spec: { clusterIP: '10.96.0.1', ports: [{ name: 'https', port: 443, targetPort: world.port }] },
+  })
+  t.match(await admin.json({ path: '/version' }), { major: '1', minor: '36', gitVersion: 'v1.36.3' })
+  t.match(await admin.json({ path: '/apis' }), { kind: 'APIGroupList' })
+  const { headers, text } = await admin.request({
+    path: '/api',
+    headers: { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json' },
+  })
+  t.equal(headers['content-type'], 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList')
+  t.match(JSON.parse(text), { kind: 'APIGroupDiscoveryList', items: [{ versions: [{ version: 'v1' }] }] })
+  t.match(await admin.request({ path: '/nothing/here' }), { status: 404, text: '404 page not found\n' })
+})
+
+t.test('who gets in', async (t) => {
+  const anonymous = await world.client()
+  const alice = await world.client({ commonName: 'alice' })
+  const stranger = await world.client({ ...MASTERS, foreign: true })
+  const node = await world.client({ commonName: 'system:node:worker-1', organizations: ['system:nodes'] })
+  await admin.create(SECRETS, { metadata: { name: 'theirs' }, stringData: { a: 'b' } })
+
+  t.match(await anonymous.request({ path: '/livez' }), { status: 200, text: 'ok' })
+  t.strictSame(await refused(anonymous, SECRETS), [
+    403,
+    'Status',
+    'Forbidden',
+    'secrets is forbidden: User "system:anonymous" cannot list resource "secrets" in API group "" in the namespace "default"',
+  ])
+  t.strictSame(await refused(alice, `${SECRETS}/theirs`), [
+    403,
+    'Status',
+    'Forbidden',
+    'secrets "theirs" is forbidden: User "alice" cannot get resource "secrets" in API group "" in the namespace "default"',
+  ])
+  t.strictSame(await refused(stranger, `${SECRETS}/theirs`), [401, 'Status', 'Unauthorized', 'Unauthorized'])
+  t.strictSame(await refused(node, `${SECRETS}/theirs`), [
+    403,
+    'Status',
+    'Forbidden',
+    'secrets "theirs" is forbidden: User "system:node:worker-1" cannot get resource "secrets" in API group "" in the namespace "default": ' +
+      `no relationship found between node 'worker-1' and this object`,
+  ])
+  t.strictSame(await refused(node, '/api/v1/nodes', 'POST', { metadata: { name: 'worker-2' } }), [
+    403,
+    'Status',
+    'Forbidden',
+    'nodes "worker-2" is forbidden: node "worker-1" is not allowed to modify node "worker-2"',
+  ])
+  t.strictSame(await refused(world.tokenClient('nonsense'), SECRETS), [401, 'Status', 'Unauthorized', 'Unauthorized'])
+
+  const witnessed = (identity: string, layer: string): ReturnType<ApiWorld['witness']> =>
+    world.witness((line) => line.about === 'request' && line.identity === identity && line.layer === layer)
+  t.match(await witnessed('alice', '403-rbac'), {
+    decision: 'refuse',
+    code: 'Forbidden',
+    request: `GET ${SECRETS}/theirs`,
+    local: `127.0.0.1:${world.port}`,
+    remote: /^127\.0\.0\.1:\d+$/,
+  })
+  t.match(await witnessed('CN=kubernetes-super-admin,O=system:masters', '401'), {
+    decision: 'refuse',
+    code: 'Unauthorized',
+    serial: /^[0-9a-f]+$/,
+    text: /x509: certificate signed by unknown authority/,
+  })
+  t.match(await witnessed('system:node:worker-1', '403-node'), { decision: 'refuse', code: 'Forbidden' })
+  t.match(await witnessed('system:node:worker-1', 'admission'), { decision: 'refuse', code: 'Forbidden' })
+})
+
+t.test('objects come, change and go, and a watch tells', async (t) => {
+  const stop = new AbortController()
+  const events: string[] = []
+  const seen = (async () => {
+    for await (const line of admin.stream({ path: `${CONFIG_MAPS}?watch=true` }, stop.signal)) {
+      const { type, object } = JSON.parse(line) as { type: string; object: KubeObject }
+      events.push(`${type} ${object.metadata.name} ${JSON.stringify(object['data'])}`)
+      if (type === 'DELETED') return
+    }
+  })()
+  const made = await admin.create(CONFIG_MAPS, { metadata: { name: 'm' }, data: { a: '1' } })
+  t.match(made, { kind: 'ConfigMap', metadata: { uid: /^[0-9a-f-]{36}$/, creationTimestamp: /Z$/ } })
+  t.strictSame(await refused(admin, CONFIG_MAPS, 'POST', { metadata: { name: 'm' } }), [
+    409,
+    'Status',
+    'AlreadyExists',
+    'configmaps "m" already exists',
+  ])
+  const patched = await admin.patch(`${CONFIG_MAPS}/m`, { data: { b: '2' } })
+  t.strictSame(patched['data'], { a: '1', b: '2' })
+  t.strictSame(await refused(admin, `${CONFIG_MAPS}/m`, 'PUT', { ...made, data: { late: 'x' } }), [
+    409,
+    'Status',
+    'Conflict',
+    'Operation cannot be fulfilled on configmaps "m": the object has been modified; please apply your changes to the latest version and try again',
+  ])
+  t.strictSame(
+    await refused(admin, CONFIG_MAPS, 'POST', { metadata: { name: 'Not_Good' } }).then((said) => said.slice(0, 3)),
+    [422, 'Status', 'Invalid'],
+  )
+  await admin.delete(`${CONFIG_MAPS}/m`)
+  await seen
+  stop.abort()
+  t.strictSame(events.slice(-3), ['ADDED m {"a":"1"}', 'MODIFIED m {"a":"1","b":"2"}', 'DELETED m {"a":"1","b":"2"}'])
+  t.strictSame(await refused(admin, `${CONFIG_MAPS}/m`), [404, 'Status', 'NotFound', 'configmaps "m" not found'])
+  t.strictSame((await refused(admin, CONFIG_MAPS, 'PUT', {})).slice(0, 3), [405, 'Status', 'MethodNotAllowed'])
+})
+
+t.test('a Pod is bound, reports and goes with its grace period', async (t) => {
+  const pods = '/api/v1/namespaces/default/pods'
+  await admin.create('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } })
+  await admin.create('/api/v1/nodes', { metadata: { name: 'worker-1' } })
+  const spec = { containers: [{ name: 'c', image: 'i' }] }
+  await admin.create(pods, { metadata: { name: 'p' }, spec })
+  const binding = { metadata: { name: 'p' }, target: { kind: 'Node', name: 'worker-1' } }
+  t.match(await admin.create(`${pods}/p/binding`, binding), { kind: 'Status', status: 'Success' })
+  t.match(await admin.json({ path: `${pods}?fieldSelector=spec.nodeName%3Dworker-1` }), {
+    items: [{ metadata: { name: 'p' } }],
+  })
+  const condition = { conditions: [{ type: 'Ready', status: 'True' }], phase: 'Running' }
+  const reported = await admin.patch(
+    `${pods}/p/status`,
+    { status: condition },
+    'application/strategic-merge-patch+json',
+  )
+  const { conditions } = reported['status'] as { conditions: { type: string }[] }
+  t.strictSame(conditions.map(({ type }) => type).toSorted(), ['PodScheduled', 'Ready'])
+  const { text } = await admin.request({
+    path: `${pods}/p`,
+    headers: { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' },
+  })
+  t.match(JSON.parse(text), { kind: 'Table', rows: [{ cells: ['p', '0/1', 'Running'] }] })
+  t.match(await admin.delete(`${pods}/p`), { metadata: { deletionGracePeriodSeconds: 30, deletionTimestamp: /Z$/ } })
+  await admin.delete(`${pods}/p`, { gracePeriodSeconds: 0 })
+  t.strictSame(await refused(admin, `${pods}/p`), [404, 'Status', 'NotFound', 'pods "p" not found'])
+})
+
+t.test('a service account token', async (t) => {
+  const accounts = '/api/v1/namespaces/kube-system/serviceaccounts'
+  await admin.create(accounts, { metadata: { name: 'robot' } })
+  const issued = await admin.create(`${accounts}/robot/token`, { spec: { expirationSeconds: 600 } })
+  const { token } = issued['status'] as { token: string }
+  const robot = world.tokenClient(token)
+  t.match(await robot.create('/apis/authentication.k8s.io/v1/selfsubjectreviews', {}), {
+    status: { userInfo: { username: 'system:serviceaccount:kube-system:robot' } },
+  })
+  t.strictSame((await refused(robot, SECRETS)).slice(0, 3), [403, 'Status', 'Forbidden'])
+  t.match(await admin.create('/apis/authentication.k8s.io/v1/tokenreviews', { spec: { token } }), {
+    status: { authenticated: true },
+  })
+})
+
+t.test('what lies in etcd, and what crosses the wire', async (t) => {
+  await admin.create(SECRETS, { metadata: { name: 's' }, stringData: { key: CANARY } })
+  await admin.create(CONFIG_MAPS, { metadata: { name: 'open' }, data: { key: CANARY } })
+  const bytes = async (key: string): Promise<string> => {
+    const answer = await world.store?.range({ key })
+    return Buffer.from(answer?.kvs[0]?.value ?? []).toString('latin1')
+  }
+  const secret = await bytes('/registry/secrets/default/s')
+  t.equal(secret.slice(0, 'k8s:enc:secretbox:v1:key1:'.length), 'k8s:enc:secretbox:v1:key1:')
+  t.notMatch(secret, CANARY)
+  t.notMatch(secret, Buffer.from(CANARY).toString('base64'))
+  const map = await bytes('/registry/configmaps/default/open')
+  t.equal(map.slice(0, 4), 'k8s\0')
+  t.match(map, CANARY)
+  const sha256 = createHash('sha256').update(CANARY).digest('hex')
+  const crossed = await world.witness((line) => line.about === 'stream' && line.text === `canary sha256:${sha256}`)
+  t.equal(crossed.decision, 'allow')
+})
+
+t.test('a watch goes on over a killed etcd, and objects over a killed server', async (t) => {
+  const stop = new AbortController()
+  const names: string[] = []
+  const { metadata } = (await admin.json({ path: CONFIG_MAPS })) as { metadata: { resourceVersion: string } }
+  const path = `${CONFIG_MAPS}?watch=true&resourceVersion=${metadata.resourceVersion}`
+  const seen = (async () => {
+    for await (const line of admin.stream({ path }, stop.signal)) {
+      names.push((JSON.parse(line) as { object: KubeObject }).object.metadata.name ?? '')
+      if (names.includes('after')) return
+    }
+  })()
+  await admin.create(CONFIG_MAPS, { metadata: { name: 'before' } })
+  await world.etcd?.kill()
+  t.match(await admin.request({ path: '/readyz' }), { status: 500, text: /\[-\]etcd failed: reason withheld/ })
+  world.startEtcd()
+  await until(
+    () => admin.create(CONFIG_MAPS, { metadata: { name: 'after' } }),
+    ({ kind }) => kind === 'ConfigMap',
+  )
+  await seen
+  stop.abort()
+  t.strictSame(names, ['before', 'after'])
+
+  const { uid } = (await admin.get(`${SECRETS}/s`)).metadata
+  await world.server?.kill()
+  await world.startServer()
+  await isReady(admin)
+  const again = await admin.get(`${SECRETS}/s`)
+  t.equal(again.metadata.uid, uid)
+  t.strictSame(again['data'], { key: Buffer.from(CANARY).toString('base64') })
+})
+
+t.test('refuses at start as the real one does', async (t) => {
+  const said = async (changes: Record<string, string | undefined>): Promise<[number, string]> => {
+    const { code, text } = await world.refusal(changes)
+    return [
+      code,
+      text
+        .split('\n')
+        .filter((line) => /^(E |Error|\[flag_unknown)/.test(line))
+        .join('\n'),
+    ]
+  }
+  t.strictSame(await said({ 'tls-min-versoin': 'VersionTLS12' }), [
+    1,
+    'Error: unknown flag: --tls-min-versoin\n[flag_unknown] kube-apiserver: unknown flag --tls-min-versoin (did you mean --tls-min-version?)',
+  ])
+  t.strictSame(await said({ 'insecure-port': '8080' }).then(([code, text]) => [code, text.split('\n')[0]]), [
+    1,
+    'Error: unknown flag: --insecure-port',
+  ])
+  t.strictSame(await said({ 'secure-port': '70000' }), [
+    1,
+    'E run.go] "command failed" err="--secure-port 70000 must be between 1 and 65535, inclusive. It cannot be turned off with 0"',
+  ])
+  t.strictSame(await said({ 'etcd-keyfile': undefined }), [
+    1,
+    'E run.go] "command failed" err="error creating storage factory: KeyFile and CertFile must both be present[key: , cert: <dir>/apiserver-etcd-client.crt]"',
+  ])
+  t.strictSame(await said({ 'client-ca-file': world.path('ca.key') }), [
+    1,
+    'E run.go] "command failed" err="error loading CA bundle for \\"client-ca-bundle::<dir>/ca.key\\": data does not contain any valid RSA or ECDSA certificates"',
+  ])
+  t.strictSame(await said({ 'tls-private-key-file': world.path('ca.key') }), [
+    1,
+    'E run.go] "command failed" err="tls: private key does not match public key"',
+  ])
+})
+
+t.test('v1.19 serves everybody on its insecure port', async (t) => {
+  await world.server?.kill()
+  const insecure = await freePort()
+  await world.startServer(
+    { 'authorization-mode': 'AlwaysAllow', 'insecure-port': String(insecure), 'client-ca-file': undefined },
+    'v1.19.16',
+  )
+  await until(
+    () => fetch(`http://127.0.0.1:${insecure}/readyz`),
+    ({ status }) => status === 200,
+  )
+  const plain = await fetch(`http://127.0.0.1:${insecure}${SECRETS}/s`)
+  t.equal(plain.status, 200)
+  t.match(await plain.json(), { data: { key: Buffer.from(CANARY).toString('base64') } })
+  t.match(
+    await world.witness(({ local, identity }) => local?.endsWith(`:${insecure}`) === true && identity !== undefined),
+    {
+      identity: 'system:unsecured',
+      decision: 'allow',
+    },
+  )
+  t.match(await (await fetch(`http://127.0.0.1:${insecure}/version`)).json(), { gitVersion: 'v1.19.16' })
+})
