@@ -36,7 +36,7 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
       controls: CONTROLS,
       clusters,
       signal,
-      startCluster: (posture) => startCluster(posture),
+      startCluster,
       onProgress: (text) => progress.say(text),
       onRow: (row) => {
         if (options.json) process.stdout.write(`${JSON.stringify(row)}\n`)

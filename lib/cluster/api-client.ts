@@ -3,7 +3,7 @@ import { KubeClient, type Exchange } from '../kube/client.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import { witnessCanaries } from './canary-witness.ts'
 import { dialFrom, type Place } from './place.ts'
-import { isWitnessed } from './witness.ts'
+import { isWitnessed, witness } from './witness.ts'
 
 export interface ApiClientOptions {
   kubeconfig: Kubeconfig
@@ -25,6 +25,12 @@ export function apiClient({ kubeconfig, place, ...options }: ApiClientOptions): 
     kubeconfig,
     ...options,
     ...(localAddress === undefined ? {} : { localAddress }),
+    onRefusal: ({ layer, code, message, details }) => {
+      // What a server refuses, the server says; a server that this end did not take is this end's word.
+      if (layer !== 'cert-verify' || !details.local || !details.remote) return
+      const { local, remote } = details
+      witness({ about: 'certificate', decision: 'refuse', local, remote, layer, code, text: message })
+    },
     onBytes: (bytes, ends) => {
       if (!isWitnessed) return
       const text = (seams.get(ends.local) ?? '') + bytes

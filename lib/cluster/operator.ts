@@ -19,6 +19,7 @@ export interface OperatorOptions {
 }
 
 const POD_DEADLINE_MS = 8000
+const OBJECT_DEADLINE_MS = 5000
 const POLL_MS = 15
 
 export class Operator {
@@ -41,6 +42,17 @@ export class Operator {
     } catch (error) {
       if (error instanceof StatusError && error.status === 404) return undefined
       throw error
+    }
+  }
+
+  /** Resolves once the object is there. @throws Error `[object_missing]` at the deadline. */
+  async waitFor(path: string, deadlineMs = OBJECT_DEADLINE_MS): Promise<KubeObject> {
+    const end = performance.now() + deadlineMs
+    for (;;) {
+      const found = await this.find(path)
+      if (found) return found
+      if (performance.now() > end) throw new Error(`[object_missing] ${path}: not there after ${deadlineMs} ms`)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }
   }
 

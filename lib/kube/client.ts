@@ -17,6 +17,8 @@ export interface KubeClientOptions {
   timeoutMs?: number
   /** Called with whole bodies that crossed, and with pieces of a stream: for witnesses. */
   onBytes?: (bytes: string, ends: { local: string; remote: string }) => void
+  /** Called for each connection that was refused, by either end. */
+  onRefusal?: (refusal: Refusal) => void
   /** Called for each request that was answered. */
   onExchange?: (exchange: Exchange) => void
 }
@@ -273,7 +275,9 @@ export class KubeClient {
   /** undici hides an alert that comes after a TLS 1.3 handshake behind `other side closed`; the socket knows it. */
   #refusal(client: Client, error: unknown): Refusal {
     const socket = this.#ends.get(client)?.socket
-    return (socket && lastRefusal(socket)) ?? refusalOf(error, { subject: this.server })
+    const refusal = (socket && lastRefusal(socket)) ?? refusalOf(error, { subject: this.server })
+    this.#options.onRefusal?.(refusal)
+    return refusal
   }
 }
 

@@ -32,6 +32,7 @@ export interface ExecStatus {
   message?: string
   reason?: string
   details?: { causes?: { reason?: string; message?: string }[] }
+  code?: number
 }
 
 export interface ExecSession {

@@ -7,6 +7,7 @@ import type { Foothold, LinkName } from '../attacker/foothold.ts'
 import type { AttackerResult } from '../attacker/range-channel.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { ATTACKER_HOST } from '../cluster/cluster.ts'
+import { matchesLink } from '../wire/link.ts'
 import type { Arrangement } from './change.ts'
 import type { Discovered } from './discover.ts'
 import { judge, type Trial } from './judge.ts'
@@ -51,7 +52,8 @@ export async function act(
         ...(machine ? { machine } : {}),
       },
       async (call) => {
-        if (call.call === 'meanwhile') await discovered.scenario.meanwhile?.(cluster.operator, staged!)
+        // Honest people may find their own way barred by what the attacker does: that is no fault of the scenario.
+        if (call.call === 'meanwhile') await discovered.scenario.meanwhile?.(cluster.operator, staged!).catch(() => {})
         if (call.call === 'capture' && stands.on === 'tap') {
           await cluster.copyCapture(stands.link, join(folder, 'capture.pcapng'))
         }
@@ -63,7 +65,14 @@ export async function act(
         }
       },
     )
-    const acted: Acted = { staged, mark, result, afterId, heardBefore, tapped: stands.on === 'tap' }
+    const acted: Acted = {
+      staged,
+      mark,
+      result,
+      afterId,
+      heardBefore,
+      tapped: stands.on === 'tap' ? stands.link : undefined,
+    }
     const outcome = await conclude(cluster, variant, acted)
     if (diverted) {
       await cluster.wire.undivert(diverted)
@@ -85,7 +94,8 @@ interface Acted {
   result: AttackerResult & { timedOut?: boolean }
   afterId: number
   heardBefore: number
-  tapped: boolean
+  /** The link that the attacker hears. */
+  tapped: LinkName | undefined
 }
 
 async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promise<Outcome> {
@@ -121,7 +131,7 @@ async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promi
 async function carriedBy(cluster: Cluster, acted: Acted): Promise<Pick<Trial, 'ledger' | 'carried'>> {
   const all = await cluster.wire.ledger({})
   return {
-    ledger: all.filter((entry) => entry.id > acted.afterId || (acted.tapped && entry.tapped)),
+    ledger: all.filter((entry) => entry.id > acted.afterId || (acted.tapped && matchesLink(acted.tapped, entry))),
     carried: new Set(all.flatMap(({ wireLocal }) => wireLocal ?? [])),
   }
 }

@@ -4,7 +4,9 @@
  */
 import type { Observation } from '../attacker/world.ts'
 import type { WitnessLine } from '../cluster/witness.ts'
+import type { LinkName } from '../attacker/foothold.ts'
 import type { Layer } from '../tls/layer.ts'
+import { matchesLink } from '../wire/link.ts'
 import type { LedgerEntry } from '../wire/ledger.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -28,9 +30,10 @@ export interface Trial {
   /** Which component listens there, by `host` and port. */
   componentAt: (host: string, port: number) => string | undefined
   hostOf: (face: string) => string | undefined
-  /** For a tap: SHA-256 of the canary, to find both ends' word that it crossed. */
+  /** SHA-256 of the canary, to find both ends' word that it crossed a tapped link. */
   canarySha256: string
-  tapped: boolean
+  /** The link that the attacker hears. */
+  tapped: LinkName | undefined
 }
 
 /** The outcome of one attempt. Loot decides first, then the word of whoever refused. */
@@ -140,9 +143,10 @@ export function layerOfStatus(seen: Observation): Layer | undefined {
 
 /** Both ends say that the canary crossed a tapped connection, and the capture does not hold it in the clear. */
 function stoppedByCipher(trial: Trial): Outcome | undefined {
-  if (!trial.tapped) return undefined
+  const { tapped } = trial
+  if (!tapped) return undefined
   const crossed = trial.witness.filter((line) => line.about === 'stream' && line.text?.includes(trial.canarySha256))
-  for (const entry of trial.ledger.filter((each) => each.tapped)) {
+  for (const entry of trial.ledger.filter((each) => each.tapped && matchesLink(tapped, each))) {
     const caller = crossed.find((line) => line.local === entry.callerLocal)
     const server = crossed.find((line) => line.remote === entry.wireLocal)
     if (caller && server) {

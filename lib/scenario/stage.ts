@@ -28,6 +28,8 @@ export async function stage(operator: Operator, variant: Variant): Promise<Stage
     await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret(result))
   }
   if (node) {
+    // The controller-manager makes it; admission lets no Pod in without.
+    await operator.waitFor(`/api/v1/namespaces/${namespace}/serviceaccounts/default`)
     await operator.create(`/api/v1/namespaces/${namespace}/pods`, pod(result, 'read' in goal ? goal.read : 'none'))
     await operator.waitForPod(namespace, result.pod)
   }

@@ -33,7 +33,7 @@ function variant({ id, title, link, by, goal, open, through }: Tapped): Variant 
 
 export default scenario({
   title: 'Read the wire of one link',
-  story: `A sniffer records one link and looks for the canary. The same Secret crosses all of them: one forgotten listener leaks everything.`,
+  story: `A sniffer records one link and looks for the canary. One forgotten listener leaks what all the others guard.`,
   refs: [
     'kube-apiserver --tls-cert-file, etcd --cert-file, KubeletConfiguration tlsCertFile',
     'Trail of Bits 2019: "HTTPS connections are not authenticated" (kubernetes/kubernetes#81112)',
@@ -62,10 +62,11 @@ export default scenario({
     }),
     variant({
       id: 'c',
-      title: 'kube-apiserver -> etcd: the Secret as it is stored',
+      title: 'kube-apiserver -> etcd: a Pod as it is stored',
       link: { from: 'control-plane-1', to: 'etcd-1', port: 2379 },
       by: 'etcd',
-      goal: { read: 'secret' },
+      // A Secret would cross sealed wherever encryption at rest is on: that is another wall.
+      goal: { read: 'pod', node: 'worker-2' },
       open: { kind: 'through' },
       through: { restore: 'etcd-client-tls' },
     }),

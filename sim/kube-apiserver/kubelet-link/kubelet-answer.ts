@@ -1,4 +1,7 @@
 /** Writing to the client, whichever way it came: an HTTP response, or the bare socket of an upgrade. */
+import { Socket } from 'node:net'
+import { witnessCanaries } from '../../../lib/cluster/canary-witness.ts'
+import { endsOf } from '../../../lib/tls/plain.ts'
 import { STATUS_CODES } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex, Readable, Writable } from 'node:stream'
@@ -86,6 +89,12 @@ export function splice(
     headers.push([answer.rawHeaders[at] ?? '', answer.rawHeaders[at + 1] ?? ''])
   }
   client.write(responseHead(101, headers, answer.statusMessage))
+  if (kubelet instanceof Socket) {
+    // What the container prints passes unmasked; what is typed does not, and the container's end says it.
+    const ends = endsOf(kubelet)
+    if (kubeletHead.length > 0) witnessCanaries(kubeletHead, ends)
+    kubelet.on('data', (chunk: Buffer) => witnessCanaries(chunk, ends))
+  }
   if (kubeletHead.length > 0) client.write(kubeletHead)
   if (clientHead.length > 0) kubelet.write(clientHead)
   for (const [one, other] of [

@@ -57,7 +57,7 @@ function trial(facts: Partial<Trial> = {}): Trial {
     componentAt: (host, port) => (host === 'control-plane-1' && port === 6443 ? 'kube-apiserver' : undefined),
     hostOf: (face) => (face === '127.20.1.1' ? 'control-plane-1' : undefined),
     canarySha256: 'abc123',
-    tapped: false,
+    tapped: undefined,
     ...facts,
   }
 }
@@ -156,7 +156,7 @@ t.test('a tap was blind only if both ends saw the canary cross the tapped connec
   const server = line({ ...crossing, remote: '127.20.4.1:46000' })
   const caller = line({ ...crossing, component: 'kubelet', local: '127.20.4.1:45000', remote: '127.20.1.1:6443' })
   const tap = (witness: WitnessLine[]): Outcome =>
-    judge(trial({ tapped: true, observed: [], ledger: [tapped], witness }))
+    judge(trial({ tapped: { from: 'worker-2', to: 'control-plane-1' }, observed: [], ledger: [tapped], witness }))
   t.match(tap([server, caller]), { kind: 'stopped', by: 'kube-apiserver', layer: 'crypto', code: 'ciphertext' })
   t.match(tap([server]), { kind: 'unclear' })
   t.match(tap([caller]), { kind: 'unclear' })
