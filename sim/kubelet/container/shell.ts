@@ -27,18 +27,16 @@ export async function runScript(script: string, outer: Execution, parameters: re
   const execution: Execution = { ...outer, environment: new Map(outer.environment) }
   const state = { code: 0 }
   try {
-    // expanded line by line, so that an assignment shows in the next one
+    // one command after the other, so that an assignment shows in the next
     let rest = script
+    let joint = ''
     while (rest !== '') {
-      const cut = nextBreak(rest)
-      const { text, operator } = cut
-      rest = cut.rest
-      await runPipeline(text, execution, state, parameters)
-      while ((operator === '&&' && state.code !== 0) || (operator === '||' && state.code === 0)) {
-        const skipped = nextBreak(rest)
-        rest = skipped.rest
-        if (skipped.operator !== operator) break
-      }
+      const { text, operator, rest: after } = nextBreak(rest)
+      // `a && b || c` is left to right: what is left out does not change the code that the next joint looks at
+      const isLeftOut = (joint === '&&' && state.code !== 0) || (joint === '||' && state.code === 0)
+      if (!isLeftOut) await runPipeline(text, execution, state, parameters)
+      joint = operator
+      rest = after
     }
     return state.code
   } catch (error) {
@@ -85,7 +83,11 @@ async function runPipeline(
     const pipe = new ByteQueue()
     const out = isLast ? execution.out : (bytes: Buffer | string) => pipe.push(Buffer.from(bytes as string))
     const inPipe = stages.length > 1
-    running.push(runStage(commandOf(stage), { ...execution, stdin, out }, inPipe).finally(() => pipe.end()))
+    running.push(
+      runStage(commandOf(stage), { ...execution, stdin, out }, inPipe ? undefined : execution).finally(() =>
+        pipe.end(),
+      ),
+    )
     stdin = pipe
   }
   const codes = await Promise.all(running)
@@ -115,7 +117,8 @@ function commandOf(tokens: readonly Token[]): Command {
   return command
 }
 
-async function runStage(command: Command, outer: Execution, inPipe: boolean): Promise<number> {
+/** `shell` is what `cd` and `exit` act on; a stage of a pipe is a shell of its own. */
+async function runStage(command: Command, outer: Execution, shell: Execution | undefined): Promise<number> {
   const execution = { ...outer }
   const complain = (text: string, code: number): number => {
     outer.err(`sh: ${text}\n`)
@@ -142,7 +145,7 @@ async function runStage(command: Command, outer: Execution, inPipe: boolean): Pr
       if (target.path !== '/dev/null') files.push(target)
     }
   }
-  const code = await runWords(command.words, outer, execution, inPipe)
+  const code = await runWords(command.words, execution, shell)
   for (const { path, pieces, append } of files) {
     const problem = outer.container.files.write(path, Buffer.concat(pieces), append)
     if (problem) return complain(`can't create ${path}: ${problem}`, 1)
@@ -150,31 +153,31 @@ async function runStage(command: Command, outer: Execution, inPipe: boolean): Pr
   return code
 }
 
-async function runWords(words: string[], outer: Execution, execution: Execution, inPipe: boolean): Promise<number> {
+async function runWords(words: string[], execution: Execution, shell: Execution | undefined): Promise<number> {
   const [name, ...args] = words
   if (name === undefined) return 0
   if (name === 'exit') {
     const code = Number(args[0] ?? 0) & 0xff
-    if (inPipe) return code
+    if (!shell) return code
     throw new ShellExit(code)
   }
   if (name === 'cd') {
-    const folder = resolvePath(outer.folder, args[0] ?? '/root')
-    if (!outer.container.files.isFolder(folder)) {
+    const folder = resolvePath(execution.folder, args[0] ?? '/root')
+    if (!execution.container.files.isFolder(folder)) {
       execution.err(`sh: cd: can't cd to ${args[0]}: No such file or directory\n`)
       return 2
     }
-    outer.folder = folder
+    if (shell) shell.folder = folder
     return 0
   }
   if (name === 'export') {
     for (const arg of args) {
       const at = arg.indexOf('=')
-      if (at > 0) outer.environment.set(arg.slice(0, at), arg.slice(at + 1))
+      if (at > 0) execution.environment.set(arg.slice(0, at), arg.slice(at + 1))
     }
     return 0
   }
-  if (name === 'exec' && args.length > 0) return runWords(args, outer, execution, inPipe)
+  if (name === 'exec' && args.length > 0) return runWords(args, execution, shell)
   try {
     return await runProgram(words, execution)
   } catch (error) {

@@ -51,7 +51,7 @@ export class Node {
     }
     await this.#reportStatus()
     klogS('I', 'kubelet_node_status.go:78', 'Successfully registered node', { node: name })
-    const timer = setInterval(() => this.#reportStatus().catch(() => {}), STATUS_REPORT_MS)
+    const timer = setInterval(() => void this.#reportStatus().catch(() => {}), STATUS_REPORT_MS)
     timer.unref()
   }
 

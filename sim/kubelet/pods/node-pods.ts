@@ -86,7 +86,7 @@ export class NodePods {
     klogS('I', 'kubelet.go:2554', 'SyncLoop REMOVE', { source: 'api', pods: `["${key}"]` })
   }
 
-  /** A node of its own /24 gives its Pods addresses in turn; nobody listens on them. */
+  /** Each node has a /24 for its Pods, as a network plugin with addresses of its own has; nobody listens on them. */
   #workerOptions(pod: KubeObject, client: KubeClient): PodWorkerOptions {
     const { nodeName, nodeIp } = this.#options
     if (specOf(pod).hostNetwork) return { client, nodeName, nodeIp, podIp: nodeIp }

@@ -158,14 +158,15 @@ function exitStatus(protocol: ExecProtocol, command: readonly string[], code: nu
 
 function startFailure(protocol: ExecProtocol, error: unknown): ExecStatus {
   const text = error instanceof NotExecutable ? runtimeText(error) : String(error)
-  const message = `error executing command in container: ${text}`
+  const internal = `Internal error occurred: error executing command in container: ${text}`
+  if (protocol !== V5) return { status: 'Failure', message: internal, reason: 'InternalError', code: 500 }
   return {
-    ...(protocol === V5 ? { metadata: {} } : {}),
+    metadata: {},
     status: 'Failure',
-    message: `Internal error occurred: ${protocol === V5 ? `Internal error occurred: ${message}` : message}`,
+    message: `Internal error occurred: ${internal}`,
     reason: 'InternalError',
-    details: { causes: [{ message }] },
-    ...({ code: 500 } as object),
+    details: { causes: [{ message: internal }] },
+    code: 500,
   }
 }
 

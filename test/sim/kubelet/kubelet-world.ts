@@ -125,6 +125,12 @@ export class FakeApi {
       response.writeHead(200, { 'Content-Type': 'application/json' })
       response.flushHeaders()
       this.#watches.add(response)
+      // what happened since
+      const since = Number(new URL(url, 'http://api').searchParams.get('resourceVersion') ?? 0)
+      for (const object of this.objects.values()) {
+        if (object.kind !== 'Pod' || Number(object.metadata.resourceVersion) <= since) continue
+        response.write(`${JSON.stringify({ type: 'MODIFIED', object })}\n`)
+      }
       response.once('close', () => this.#watches.delete(response))
       for (const changed of this.#changed) changed()
       return
@@ -259,10 +265,12 @@ export class RunningKubelet {
   readonly witnessed: WitnessLine[] = []
   stderr = ''
   readonly exited: Promise<number | null>
+  readonly #child: ChildProcess
   #ended = false
   #looks = new Set<() => void>()
 
   constructor(child: ChildProcess, port: number, readOnlyPort: number, healthzPort: number) {
+    this.#child = child
     this.port = port
     this.readOnlyPort = readOnlyPort
     this.healthzPort = healthzPort
@@ -285,6 +293,10 @@ export class RunningKubelet {
         resolve(code)
       }),
     )
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL')
   }
 
   serving(count = 1): Promise<true> {
