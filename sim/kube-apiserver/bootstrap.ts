@@ -33,17 +33,18 @@ export async function writeBootstrapObjects(
 ): Promise<void> {
   const ensure = (wanted: KubeObject, reconcile?: Reconcile): Promise<void> =>
     ensureObject(store, known, wanted, reconcile)
-  for (const name of SYSTEM_NAMESPACES) await ensure(object('v1', 'Namespace', name))
-  const policy = settings.rbac ? bootstrapPolicy() : []
-  // none of them needs another: a new cluster is ready sooner for it
-  await Promise.all(policy.map((each) => ensure(each, reconcileRole)))
-  for (const [name, value] of Object.entries(PRIORITIES)) await ensure(priorityClass(name, value))
   const { address, port } = settings.advertised
-  await ensure(kubernetesService(settings.serviceAddress, port))
-  await ensure(kubernetesEndpoints(address, port), (found, wanted) => ({ ...found, subsets: wanted['subsets'] }))
   const configMap = object('v1', 'ConfigMap', 'extension-apiserver-authentication', 'kube-system')
   configMap['data'] = settings.authenticationData
-  await ensure(configMap, (found, wanted) => ({ ...found, data: wanted['data'] }))
+  // none of them needs another, and etcd makes durable at once what comes at once
+  await Promise.all([
+    ...SYSTEM_NAMESPACES.map((name) => ensure(object('v1', 'Namespace', name))),
+    ...(settings.rbac ? bootstrapPolicy() : []).map((each) => ensure(each, reconcileRole)),
+    ...Object.entries(PRIORITIES).map(([name, value]) => ensure(priorityClass(name, value))),
+    ensure(kubernetesService(settings.serviceAddress, port)),
+    ensure(kubernetesEndpoints(address, port), (found, wanted) => ({ ...found, subsets: wanted['subsets'] })),
+    ensure(configMap, (found, wanted) => ({ ...found, data: wanted['data'] })),
+  ])
   if (settings.rbac) klog('I', 'storage_rbac.go:187', 'created or reconciled the bootstrap roles and bindings')
 }
 
