@@ -56,6 +56,8 @@ export async function act(
         if (call.call === 'meanwhile') await discovered.scenario.meanwhile?.(cluster.operator, staged!).catch(() => {})
         if (call.call === 'capture' && stands.on === 'tap') {
           await cluster.copyCapture(stands.link, join(folder, 'capture.pcapng'))
+          // Session keys go on leaking while the recording goes on.
+          await fillFoothold(folder, how.foothold, cluster)
         }
         if (call.call === 'divert' && stands.on === 'path') {
           diverted = stands.link
