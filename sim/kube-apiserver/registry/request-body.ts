@@ -81,19 +81,24 @@ function cannotBe(said: { kind?: string; apiVersion?: string }, expected: Expect
 }
 
 async function parseBody(body: Buffer, media: string, unrecognized: (why: string) => StatusError): Promise<unknown> {
-  if (media === 'application/vnd.kubernetes.protobuf') {
-    throw new StatusError(
-      415,
-      'UnsupportedMediaType',
-      `[protobuf_body] ${media}: the simulation reads JSON and YAML bodies only (kubectl: use create -f, apply, or a kubectl before 1.32)`,
-    )
-  }
+  if (media === 'application/vnd.kubernetes.protobuf') return parseProtobuf(body, unrecognized)
   const text = body.toString()
   if (media === 'application/yaml') return parseYaml(text, unrecognized)
   if (depthOf(text) > DEEPEST) throw unrecognized("couldn't get version/kind; json parse error: exceeded max depth")
   const wrong = goJsonError(text)
   if (wrong !== undefined) throw unrecognized(`couldn't get version/kind; json parse error: ${wrong}`)
   return JSON.parse(text)
+}
+
+async function parseProtobuf(body: Buffer, unrecognized: (why: string) => StatusError): Promise<unknown> {
+  const { decodeProtobufBody, UndescribedKind } = await import('./protobuf-body.ts')
+  try {
+    return decodeProtobufBody(body)
+  } catch (error) {
+    if (!(error instanceof UndescribedKind)) throw unrecognized((error as Error).message)
+    const why = 'the simulation reads this kind as JSON or YAML only (kubectl: use create -f or apply)'
+    throw new StatusError(415, 'UnsupportedMediaType', `[protobuf_body] ${error.kind}: ${why}`)
+  }
 }
 
 async function parseYaml(text: string, unrecognized: (why: string) => StatusError): Promise<unknown> {

@@ -142,6 +142,34 @@ t.test('objects come, change and go, and a watch tells', async (t) => {
   t.strictSame((await refused(admin, CONFIG_MAPS, 'PUT', {})).slice(0, 3), [405, 'Status', 'MethodNotAllowed'])
 })
 
+/** A protobuf field of bytes shorter than 128. */
+function field(number: number, value: Buffer | string): Buffer {
+  const bytes = Buffer.from(value)
+  return Buffer.concat([Buffer.from([number * 8 + 2, bytes.length]), bytes])
+}
+
+function protobuf(kind: string, raw: Buffer): Buffer {
+  const type = Buffer.concat([field(1, 'v1'), field(2, kind)])
+  return Buffer.concat([Buffer.from('k8s\0'), field(1, type), field(2, raw), field(3, ''), field(4, '')])
+}
+
+t.test('typed clients send protobuf', async (t) => {
+  const contentType = 'application/vnd.kubernetes.protobuf'
+  const entry = Buffer.concat([field(1, 'key'), field(2, Buffer.from([0, 0xff]))])
+  const secret = Buffer.concat([field(1, field(1, 'typed')), field(2, entry), field(3, 'Opaque'), Buffer.from([40, 1])])
+  const made = await admin.request({ path: SECRETS, method: 'POST', contentType, body: protobuf('Secret', secret) })
+  t.match(JSON.parse(made.text), { metadata: { name: 'typed' }, data: { key: 'AP8=' }, immutable: true })
+  const other = { path: CONFIG_MAPS, method: 'POST', contentType }
+  t.match(JSON.parse((await admin.request({ ...other, body: protobuf('Widget', secret) })).text), {
+    code: 415,
+    message: /^\[protobuf_body\] Widget: /,
+  })
+  t.match(JSON.parse((await admin.request({ ...other, body: '{}' })).text), {
+    code: 400,
+    message: /does not appear to be a protobuf message, expected prefix \[107 56 115 0\]/,
+  })
+})
+
 t.test('a Pod is bound, reports and goes with its grace period', async (t) => {
   const pods = '/api/v1/namespaces/default/pods'
   await admin.create('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } })
@@ -248,30 +276,39 @@ t.test('refuses at start as the real one does', async (t) => {
         .join('\n'),
     ]
   }
-  t.strictSame(await said({ 'tls-min-versoin': 'VersionTLS12' }), [
-    1,
-    'Error: unknown flag: --tls-min-versoin\n[flag_unknown] kube-apiserver: unknown flag --tls-min-versoin (did you mean --tls-min-version?)',
-  ])
-  t.strictSame(await said({ 'insecure-port': '8080' }).then(([code, text]) => [code, text.split('\n')[0]]), [
-    1,
-    'Error: unknown flag: --insecure-port',
-  ])
-  t.strictSame(await said({ 'secure-port': '70000' }), [
-    1,
-    'E run.go] "command failed" err="--secure-port 70000 must be between 1 and 65535, inclusive. It cannot be turned off with 0"',
-  ])
-  t.strictSame(await said({ 'etcd-keyfile': undefined }), [
-    1,
-    'E run.go] "command failed" err="error creating storage factory: KeyFile and CertFile must both be present[key: , cert: <dir>/apiserver-etcd-client.crt]"',
-  ])
-  t.strictSame(await said({ 'client-ca-file': world.path('ca.key') }), [
-    1,
-    'E run.go] "command failed" err="error loading CA bundle for \\"client-ca-bundle::<dir>/ca.key\\": data does not contain any valid RSA or ECDSA certificates"',
-  ])
-  t.strictSame(await said({ 'tls-private-key-file': world.path('ca.key') }), [
-    1,
-    'E run.go] "command failed" err="tls: private key does not match public key"',
-  ])
+  const failed = (why: string): [number, string] => [1, `E run.go] "command failed" err="${why}"`]
+  const near = '[flag_unknown] kube-apiserver: unknown flag --tls-min-versoin (did you mean --tls-min-version?)'
+  const cases: [Record<string, string | undefined>, [number, string]][] = [
+    [{ 'tls-min-versoin': 'VersionTLS12' }, [1, `Error: unknown flag: --tls-min-versoin\n${near}`]],
+    [
+      { 'insecure-port': '8080' },
+      [
+        1,
+        'Error: unknown flag: --insecure-port\n[flag_unknown] kube-apiserver: unknown flag --insecure-port (kube-apiserver v1.36.3 does not know it (up to 1.23))',
+      ],
+    ],
+    [
+      { 'secure-port': '70000' },
+      failed('--secure-port 70000 must be between 1 and 65535, inclusive. It cannot be turned off with 0'),
+    ],
+    [
+      { 'etcd-keyfile': undefined },
+      failed(
+        'error creating storage factory: KeyFile and CertFile must both be present[key: , cert: <dir>/apiserver-etcd-client.crt]',
+      ),
+    ],
+    [
+      { 'client-ca-file': world.path('ca.key') },
+      failed(
+        'error loading CA bundle for \\"client-ca-bundle::<dir>/ca.key\\": data does not contain any valid RSA or ECDSA certificates',
+      ),
+    ],
+    [{ 'tls-private-key-file': world.path('ca.key') }, failed('tls: private key does not match public key')],
+    [{ 'authorization-mode': 'node' }, failed('authorization-mode \\"node\\" is not a valid mode')],
+  ]
+  const answers = await Promise.all(cases.map(([changes]) => said(changes)))
+  for (const [index, [changes, expected]] of cases.entries())
+    t.strictSame(answers[index], expected, JSON.stringify(changes))
 })
 
 t.test('v1.19 serves everybody on its insecure port', async (t) => {
