@@ -63,7 +63,11 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
       `${task.discovered.id}:${task.variant.id} on ${task.posture.name}${task.twinOf ? `, ${changeText(task.twinOf.change)}` : ''}`,
     )
     const startedMs = performance.now()
-    const outcome = await act(cluster, task.discovered, task.variant, task.how)
+    // A fault of the range in one act is that row's, and no other's.
+    const outcome = await act(cluster, task.discovered, task.variant, task.how).catch((error: Error): Outcome => ({
+      kind: 'unclear',
+      reason: `harness: ${error.message}`,
+    }))
     const spentMs = task.startedMs + performance.now() - startedMs
     if (task.twinOf) {
       add(rowOf(task, task.twinOf.attack, { ...outcome, change: changeText(task.twinOf.change) }, spentMs))
