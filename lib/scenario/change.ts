@@ -35,7 +35,11 @@ function alter(arrangement: Arrangement, controls: readonly Control[], how: 'wea
   const control = controls.find((each) => each.id === id)
   if (!control) throw new UnknownControl(`[control_unknown] no control is called ${JSON.stringify(id)}`)
   arrangement.posture = control[how](arrangement.posture)
-  arrangement.clusterKey += ` ${how === 'weaken' ? '-' : '+'}${id}`
+  const dropped = ` -${id}`
+  // What a premise dropped and a twin restores is the posture that was: no other cluster for it.
+  if (how === 'restore' && arrangement.clusterKey.endsWith(dropped)) {
+    arrangement.clusterKey = arrangement.clusterKey.slice(0, -dropped.length)
+  } else arrangement.clusterKey += ` ${how === 'weaken' ? '-' : '+'}${id}`
 }
 
 /** `without etcd-client-cert-auth`, `as admin`, `at worker-1`. */

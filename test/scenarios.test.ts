@@ -1,0 +1,84 @@
+/**
+ * Every scenario against every shipped posture, each with its twin: the row is as expected, and the one change flips it.
+ * One run of the real thing, on real sockets.
+ */
+import t from 'tap'
+import { startCluster } from '../lib/cluster/start-cluster.ts'
+import { CONTROLS } from '../lib/posture/controls.ts'
+import { loadPosture, shippedPostures } from '../lib/posture/posture.ts'
+import { act } from '../lib/scenario/act.ts'
+import { arrange } from '../lib/scenario/change.ts'
+import { discoverScenarios, selectScenarios } from '../lib/scenario/discover.ts'
+import { asExpected } from '../lib/scenario/outcome.ts'
+import { rowId } from '../lib/scenario/row.ts'
+import { runScenarios } from '../lib/scenario/run.ts'
+
+t.setTimeout(600_000)
+
+t.test('every row is as expected, and every change flips its row', async (t) => {
+  const selected = selectScenarios(await discoverScenarios(), [])
+  const postures = await Promise.all((await shippedPostures()).map((name) => loadPosture(name)))
+  const rows = await runScenarios({
+    selected,
+    postures,
+    controls: CONTROLS,
+    startCluster,
+    onRow: () => {},
+    onProgress: () => {},
+  })
+  const variants = selected.reduce((sum, each) => sum + each.variants.length, 0)
+  t.equal(rows.length, variants * postures.length, 'a row for each variant and posture')
+  for (const row of rows) {
+    const name = `${rowId(row)} on ${row.posture}`
+    if (row.verdict === 'not-applicable') continue
+    if (row.verdict === 'skipped') {
+      t.comment(`SKIPPED ${name}: ${row.attack.kind === 'skipped' ? row.attack.reason : ''}`)
+      continue
+    }
+    t.equal(row.asExpected, true, `${name}: ${JSON.stringify({ ...row.attack, evidence: undefined })}`)
+    const wanted = row.expected && 'kind' in row.expected && row.expected.kind === 'through' ? 'broken' : 'held'
+    t.equal(row.verdict, wanted, `${name}, ${row.twin.change}: ${JSON.stringify({ ...row.twin, evidence: undefined })}`)
+  }
+})
+
+t.test('drops that do nothing change nothing (ATTACKS.md section 14)', async (t) => {
+  const kubeadm = await loadPosture('kubeadm')
+  const all = await discoverScenarios()
+  const byControl = groupBy(
+    all.flatMap((discovered) =>
+      discovered.scenario.variants.flatMap((variant) =>
+        (variant.unmoved ?? []).map((control) => ({ control, discovered, variant })),
+      ),
+    ),
+    ({ control }) => control,
+  )
+  t.ok(byControl.size > 1)
+  for (const [control, cases] of byControl) {
+    const how = arrange(kubeadm, cases[0]!.variant, CONTROLS, { weaken: control })
+    const cluster = await startCluster(how.posture)
+    try {
+      for (const { discovered, variant } of cases) {
+        const expected = variant.expect['kubeadm']!
+        const outcome = await act(
+          cluster,
+          discovered,
+          variant,
+          arrange(kubeadm, variant, CONTROLS, { weaken: control }),
+        )
+        t.ok(
+          asExpected(expected, outcome),
+          `${discovered.id}:${variant.id} without ${control}: ${JSON.stringify({ ...outcome, evidence: undefined })}`,
+        )
+      }
+    } finally {
+      await cluster.stop()
+    }
+  }
+})
+
+/** Map.groupBy comes with Node 21. */
+function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>()
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item])
+  return groups
+}
