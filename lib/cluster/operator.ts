@@ -62,6 +62,21 @@ export class Operator {
     return this.client.create(path, object)
   }
 
+  /** Creates a Pod; admission may learn of its service account a moment after the API did. */
+  async createPod(pod: KubeObject): Promise<void> {
+    const path = `/api/v1/namespaces/${pod.metadata.namespace}/pods`
+    const end = performance.now() + OBJECT_DEADLINE_MS
+    for (;;) {
+      try {
+        return void (await this.create(path, pod))
+      } catch (error) {
+        const early = error instanceof StatusError && error.message.includes('error looking up service account')
+        if (!early || performance.now() > end) throw error
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      }
+    }
+  }
+
   async delete(path: string): Promise<void> {
     const reply = await this.client.request({ method: 'DELETE', path, body: { gracePeriodSeconds: 0 } })
     if (reply.status >= 400 && reply.status !== 404) throw new StatusError({ method: 'DELETE', path }, reply)

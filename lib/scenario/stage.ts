@@ -1,6 +1,7 @@
 /** Puts a goal into a cluster for one attempt: a fresh canary, in a namespace of its own, so that acts do not meet. */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Operator } from '../cluster/operator.ts'
+import type { KubeObject } from '../kube/object.ts'
 import type { Variant, Staged } from './scenario.ts'
 
 let staged = 0
@@ -30,7 +31,7 @@ export async function stage(operator: Operator, variant: Variant): Promise<Stage
   if (node) {
     // The controller-manager makes it; admission lets no Pod in without.
     await operator.waitFor(`/api/v1/namespaces/${namespace}/serviceaccounts/default`)
-    await operator.create(`/api/v1/namespaces/${namespace}/pods`, pod(result, 'read' in goal ? goal.read : 'none'))
+    await operator.createPod(pod(result, 'read' in goal ? goal.read : 'none'))
     await operator.waitForPod(namespace, result.pod)
   }
   return result
@@ -52,7 +53,7 @@ function secret(goal: Staged): object {
 }
 
 /** A Pod that uses the Secret in both ways that Kubernetes offers, on a node that the administrator chose. */
-function pod(goal: Staged, holds: 'secret' | 'stream' | 'pod' | 'none'): object {
+function pod(goal: Staged, holds: 'secret' | 'stream' | 'pod' | 'none'): KubeObject {
   const usesSecret = holds === 'secret'
   return {
     apiVersion: 'v1',

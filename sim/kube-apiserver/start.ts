@@ -79,7 +79,7 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
   const advertised = advertisedOf(flags, place)
   const admission = createAdmission(
     { enable: flags.list('enable-admission-plugins'), disable: flags.list('disable-admission-plugins') },
-    { objects: cache, authorize },
+    { objects: cache, authorize, minorVersion: version.minor },
   )
   const context = { store, cache, admission }
   const pipeline = new Pipeline({

@@ -56,7 +56,7 @@ function readSettings(argv: readonly string[]): KubeletSettings {
     if (!(error instanceof FlagError)) throw error
     throw new FlagError(`failed to parse kubelet flag: ${error.message}`, error.hint)
   }
-  if (flags.bool('version')) {
+  if (flags.isSet('version') && flags.string('version') !== 'false') {
     process.stdout.write(`Kubernetes ${version}\n`)
     process.exit(0)
   }

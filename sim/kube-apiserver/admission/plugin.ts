@@ -29,6 +29,8 @@ export interface AdmissionRefusal {
 export interface AdmissionContext {
   objects: ObjectCache
   authorize: Authorize
+  /** Minor version that the server stands for; 36 where nobody says. */
+  minorVersion?: number
 }
 
 type Judge = (admission: AdmissionRequest, context: AdmissionContext) => AdmissionRefusal | undefined

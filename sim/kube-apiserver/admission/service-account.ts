@@ -22,9 +22,12 @@ type MutableSpec = PodSpec & {
   initContainers?: MountingContainer[]
 }
 
+/** Gate BoundServiceAccountTokenVolume, beta and on in 1.21. */
+const BOUND_TOKENS_SINCE = 21
+
 export const serviceAccount: AdmissionPlugin = {
   name: 'ServiceAccount',
-  mutate(admission, { objects }) {
+  mutate(admission, { objects, minorVersion = 36 }) {
     const { operation, request, object: pod } = admission
     if (request.resource !== 'pods' || request.subresource !== '' || operation !== 'CREATE' || !pod) return undefined
     if (isMirrorPod(pod)) {
@@ -41,7 +44,8 @@ export const serviceAccount: AdmissionPlugin = {
       const looked = `error looking up service account ${request.namespace}/${name}`
       return forbid(this.name, admission, `${looked}: serviceaccount ${goQuote(name)} not found`)
     }
-    if (mountsToken(spec, account)) mountToken(spec)
+    // Before, the token of a Secret was mounted: none is issued here, and a Pod without one may not wait for it.
+    if (minorVersion >= BOUND_TOKENS_SINCE && mountsToken(spec, account)) mountToken(spec)
     const pullSecrets = account['imagePullSecrets'] as { name?: string }[] | undefined
     if (!spec.imagePullSecrets?.length && pullSecrets?.length) spec.imagePullSecrets = structuredClone(pullSecrets)
     return undefined
