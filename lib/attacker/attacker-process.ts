@@ -27,6 +27,8 @@ export function fence(readable: readonly string[], nodeMajor: number = NODE_MAJO
 export interface AttackerOptions {
   /** The foothold's folder. */
   foothold: string
+  /** File URL of the scenario, where it is not one of the package's own. */
+  scenario?: string
   /** Folder that is the machine's root, for an unprivileged user of it. */
   machineRoot?: string
   timeoutMs?: number
@@ -50,6 +52,7 @@ export class AttackerProcess {
       join(COMPILED, 'scenarios', '*'),
       join(packageRoot(), 'node_modules', '*'),
       join(packageRoot(), 'package.json'),
+      ...(options.scenario ? [fileURLToPath(options.scenario)] : []),
       ...(options.machineRoot ? [join(options.machineRoot, '*')] : []),
     ]
     const main = join(COMPILED, 'lib', 'attacker', 'main.js')

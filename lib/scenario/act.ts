@@ -31,7 +31,11 @@ export async function act(
   const { stands } = how.foothold
   const machine = stands.on === 'machine' ? { uid: stands.uid, root: cluster.hostFolder(stands.host) } : undefined
   const folder = makeFootholdFolder(cluster.folder)
-  const attacker = new AttackerProcess({ foothold: folder, ...(machine ? { machineRoot: machine.root } : {}) })
+  const attacker = new AttackerProcess({
+    foothold: folder,
+    scenario: discovered.url,
+    ...(machine ? { machineRoot: machine.root } : {}),
+  })
   cluster.watch(attacker.pid)
   const mark = newCanary()
   let staged: Staged | undefined

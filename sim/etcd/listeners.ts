@@ -63,7 +63,8 @@ function server({ grpc, http }: PortOptions): Serve {
     const caller = stream.session && callers.get(stream.session)
     if (!String(headers['content-type']).startsWith('application/grpc') || !grpc || !caller) {
       stream.on('error', () => {})
-      return void stream.respond({ ':status': grpc ? 415 : 404 }, { endStream: true })
+      stream.respond({ ':status': grpc ? 415 : 404 }, { endStream: true })
+      return
     }
     grpc.serve(stream, headers, caller)
   })

@@ -1,0 +1,57 @@
+/** What holds an attacker's process: Node's permission model for files, the wire's ledger for the network. */
+import t from 'tap'
+import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fence } from '../../../lib/attacker/attacker-process.ts'
+import { refuseLinks } from '../../../lib/attacker/foothold-folder.ts'
+import { startCluster } from '../../../lib/cluster/start-cluster.ts'
+import { CONTROLS } from '../../../lib/posture/controls.ts'
+import { loadPosture } from '../../../lib/posture/posture.ts'
+import { act } from '../../../lib/scenario/act.ts'
+import { arrange } from '../../../lib/scenario/change.ts'
+import type { Outcome } from '../../../lib/scenario/outcome.ts'
+import escapes from './escapes.ts'
+
+t.setTimeout(120_000)
+
+t.test('an attacker reads its foothold and nothing else, and cannot leave the wire unseen', async (t) => {
+  const posture = await loadPosture('kubeadm')
+  const cluster = await startCluster(posture)
+  t.teardown(() => cluster.stop())
+  const discovered = { id: 'test/escapes', url: new URL('./escapes.js', import.meta.url).href, scenario: escapes }
+  const attempt = (id: string): Promise<Outcome> => {
+    const variant = escapes.variants.find((each) => each.id === id)!
+    return act(cluster, discovered, variant, arrange(posture, variant, CONTROLS))
+  }
+  const seen = (outcome: Outcome): Record<string, unknown> =>
+    Object.fromEntries(
+      (outcome.evidence?.observed ?? []).map((each) => [
+        (each as { text?: string }).text,
+        (each as { code?: string }).code,
+      ]),
+    )
+
+  const files = await attempt('files')
+  t.match(seen(files), { passwd: 'ERR_ACCESS_DENIED', 'ca.key': 'ERR_ACCESS_DENIED', own: 'done' })
+  t.equal(files.kind, 'through', 'the same attacker on the wire is believed')
+  t.match(seen(await attempt('write')), { write: 'ERR_ACCESS_DENIED' })
+  t.match(seen(await attempt('process')), { spawn: 'ERR_ACCESS_DENIED', worker: 'ERR_ACCESS_DENIED' })
+  t.match(await attempt('off-the-wire'), {
+    kind: 'unclear',
+    reason: /^off_the_wire: kube-apiserver on control-plane-1/,
+  })
+})
+
+t.test('a foothold with a link in it is refused: the permission model follows links', async (t) => {
+  const folder = mkdtempSync(join(t.testdir(), 'foothold-'))
+  writeFileSync(join(folder, 'key'), 'x')
+  refuseLinks(folder)
+  symlinkSync('/etc/passwd', join(folder, 'link'))
+  t.throws(() => refuseLinks(folder), { message: /^\[foothold_link\] .*link: a foothold holds regular files only$/ })
+})
+
+t.test('the fence has the flags of each Node', async (t) => {
+  t.strictSame(fence(['/x/*'], 20), ['--experimental-permission', '--no-warnings', '--allow-fs-read=/x/*'])
+  t.strictSame(fence(['/x/*'], 22), ['--permission', '--no-warnings', '--allow-fs-read=/x/*'])
+  t.strictSame(fence(['/x/*'], 26), ['--permission', '--no-warnings', '--allow-net', '--allow-fs-read=/x/*'])
+})
