@@ -1,6 +1,8 @@
 /** A client of the Kubernetes API, and the one door to undici. Connections are dialled and verified by lib/tls. */
 import { readFileSync, statSync } from 'node:fs'
-import { Client, type Dispatcher } from 'undici'
+import type { Client as UndiciClient, Dispatcher } from 'undici'
+import methods from 'undici/lib/api/index.js'
+import Client from 'undici/lib/dispatcher/client.js'
 import { dialTls, lastRefusal } from '../tls/dial.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import { dialPlain, endsOf } from '../tls/plain.ts'
@@ -64,6 +66,9 @@ export class StatusError extends Error {
   }
 }
 
+// As undici's own index does, which would load everything else as well.
+Object.assign(Client.prototype, methods)
+
 const MOST_CONNECTIONS_IDLE_MS = 90_000
 const REQUEST_TIMEOUT_MS = 30_000
 
@@ -71,10 +76,10 @@ export class KubeClient {
   readonly #options: KubeClientOptions
   readonly #base: URL
   /** One connection each, so that an answer's connection is known and no request waits for another. */
-  readonly #clients = new Set<Client>()
-  readonly #idle: Client[] = []
+  readonly #clients = new Set<UndiciClient>()
+  readonly #idle: UndiciClient[] = []
   readonly #ends = new WeakMap<
-    Client,
+    UndiciClient,
     { local: string; remote: string; socket: Socket; keyPair: KeyPair | undefined }
   >()
   #closed = false
@@ -197,7 +202,7 @@ export class KubeClient {
   }
 
   /** An idle connection that still shows the certificate of this moment, or a new one. */
-  #take(): { client: Client; isUsed: boolean } {
+  #take(): { client: UndiciClient; isUsed: boolean } {
     for (let client = this.#idle.pop(); client; client = this.#idle.pop()) {
       const shown = this.#ends.get(client)?.keyPair
       const current = this.#keyPair()
@@ -215,13 +220,13 @@ export class KubeClient {
     return cert && key ? { cert, key } : undefined
   }
 
-  #drop(client: Client): void {
+  #drop(client: UndiciClient): void {
     this.#clients.delete(client)
     client.destroy().catch(() => {})
   }
 
-  #open(): Client {
-    const client: Client = new Client(this.#base.origin, {
+  #open(): UndiciClient {
+    const client: UndiciClient = new Client(this.#base.origin, {
       pipelining: 1,
       keepAliveTimeout: MOST_CONNECTIONS_IDLE_MS,
       headersTimeout: this.#options.timeoutMs ?? REQUEST_TIMEOUT_MS,
@@ -237,7 +242,7 @@ export class KubeClient {
     return client
   }
 
-  async #connect(client: Client): Promise<Socket> {
+  async #connect(client: UndiciClient): Promise<Socket> {
     const keyPair = this.#keyPair()
     const socket = await this.connect()
     this.#ends.set(client, { ...endsOf(socket), socket, keyPair })
@@ -262,7 +267,7 @@ export class KubeClient {
     }
   }
 
-  #endsOf(client: Client): { local: string; remote: string } {
+  #endsOf(client: UndiciClient): { local: string; remote: string } {
     const ends = this.#ends.get(client)
     return { local: ends?.local ?? '', remote: ends?.remote ?? '' }
   }
@@ -273,7 +278,7 @@ export class KubeClient {
   }
 
   /** undici hides an alert that comes after a TLS 1.3 handshake behind `other side closed`; the socket knows it. */
-  #refusal(client: Client, error: unknown): Refusal {
+  #refusal(client: UndiciClient, error: unknown): Refusal {
     const socket = this.#ends.get(client)?.socket
     const refusal = (socket && lastRefusal(socket)) ?? refusalOf(error, { subject: this.server })
     this.#options.onRefusal?.(refusal)
