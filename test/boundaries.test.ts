@@ -23,7 +23,7 @@ const ROOMS = [
 const DOORS: Record<string, string | readonly string[]> = {
   selfsigned: 'lib/x509/issue.ts',
   '@peculiar/x509': 'lib/x509/odd.ts',
-  undici: 'lib/kube/client.ts',
+  undici: ['lib/kube/client.ts', 'lib/kube/undici-client.d.ts'],
   ws: 'lib/kube/exec-websocket.ts',
   yaml: 'lib/settings/yaml.ts',
   '@noble/ciphers': 'sim/kube-apiserver/storage/secretbox.ts',
