@@ -1,4 +1,4 @@
-/** One result row: an attack against a posture. `--json` prints one per line; schema.json describes it. */
+/** One result row: an attack against a posture. `--json` prints one per line; lib/report/row-schema.json describes it. */
 import type { Expectation, Outcome, Verdict } from './outcome.ts'
 
 export interface Row {
