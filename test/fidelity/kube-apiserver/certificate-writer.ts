@@ -16,7 +16,9 @@ export interface CertificateProperties {
   notBeforeSecondsFromNow?: number
   notAfterSecondsFromNow?: number
   keyType?: 'p256' | 'p384' | 'ed25519' | 'rsa1024'
-  serial?: 'negative' | 'long'
+  /** Certifies this key instead of a fresh one. */
+  key?: KeyObject
+  serial?: 'negative' | 'long' | bigint
   sha1Signature?: number
   signatureBitFlipped?: number
   unknownCriticalExtension?: boolean
@@ -39,6 +41,7 @@ const OIDS: Record<string, string> = {
   UID: '1.3.6.1.4.1.57683.2',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   serverAuth: '1.3.6.1.5.5.7.3.1',
+  codeSigning: '1.3.6.1.5.5.7.3.3',
   email: '1.3.6.1.5.5.7.3.4',
   any: '2.5.29.37.0',
 }
@@ -47,7 +50,7 @@ const KEY_USAGE_BITS: Record<string, number> = { digitalSignature: 0x80, keyEnci
 
 /** Signed by `issuer`, or by itself without one. */
 export function writeCertificate(properties: CertificateProperties, issuer?: WrittenCertificate): WrittenCertificate {
-  const key = makeKey(properties.keyType ?? 'p256')
+  const key = properties.key ?? makeKey(properties.keyType ?? 'p256')
   const signer = issuer?.key ?? key
   const algorithm = sequence(oid(properties.sha1Signature ? '1.2.840.10045.4.1' : '1.2.840.10045.4.3.2'))
   const signatureAlgorithm =
@@ -100,6 +103,10 @@ function integer(bytes: Buffer): Buffer {
 }
 
 function serialOf(kind: CertificateProperties['serial']): Buffer {
+  if (typeof kind === 'bigint') {
+    const hex = kind.toString(16)
+    return Buffer.from(hex.length % 2 === 1 ? `0${hex}` : hex, 'hex')
+  }
   const bytes = randomBytes(kind === 'long' ? 25 : 8)
   bytes[0] = kind === 'negative' ? 0x80 : 0x01
   return bytes
@@ -166,6 +173,12 @@ function basicConstraints({ basicConstraintsCA, pathLength }: CertificatePropert
 }
 
 function generalName(text: string): Buffer {
-  const [kind, value = ''] = text.split(':')
+  const kind = text.slice(0, text.indexOf(':'))
+  const value = text.slice(kind.length + 1)
+  if (kind === 'IP') return tag(0x87, value === '::1' ? Buffer.from([...Array(15).fill(0), 1]) : ipv4(value))
   return tag(kind === 'email' ? 0x81 : 0x82, Buffer.from(value))
+}
+
+function ipv4(address: string): Buffer {
+  return Buffer.from(address.split('.').map(Number))
 }

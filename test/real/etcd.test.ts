@@ -1,0 +1,154 @@
+/** Debian's etcdctl against our member: a client nobody here wrote, over mutual TLS. */
+import t from 'tap'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { flagSet, MemberPlace, MemberProcess } from '../fidelity/etcd/member-process.ts'
+import { RecordedPki } from '../fidelity/etcd/recorded-pki.ts'
+
+const ENVIRONMENT = { PATH: process.env['PATH'], ETCDCTL_API: '3' }
+const version = spawnSync('etcdctl', ['version'], { encoding: 'utf8', env: ENVIRONMENT })
+const found = version.status === 0
+if (!found) process.stderr.write('SKIPPED: etcdctl is not installed, no command of it was put to our etcd\n')
+
+interface Reply {
+  header: { revision: number }
+}
+
+interface Said {
+  code: number
+  out: string
+  err: string
+}
+
+t.test('etcdctl', { skip: found ? false : 'etcdctl is not installed' }, async (t) => {
+  t.comment(version.stdout.trim().replace('\n', ', '))
+  const place = await MemberPlace.create()
+  t.teardown(() => place.remove())
+  const pki = new RecordedPki(place.pki)
+  for (const name of ['server', 'peer', 'healthcheck-client', 'kubelet-client']) pki.credential(name)
+  const member = new MemberProcess(place, flagSet('mtls'))
+  t.teardown(() => member.process.kill())
+  t.ok(await member.serves(), 'the member serves')
+
+  const args = (words: readonly string[], credential: string | undefined): string[] => [
+    `--endpoints=https://127.0.0.1:${place.clientPort}`,
+    `--cacert=${join(place.pki, 'etcd-ca.crt')}`,
+    ...(credential ? [`--cert=${place.pki}/${credential}.crt`, `--key=${place.pki}/${credential}.key`] : []),
+    ...words,
+  ]
+  const run = (words: readonly string[], stdin = '', credential: string | undefined = 'healthcheck-client') =>
+    new Promise<Said>((resolve) => {
+      const options = { env: ENVIRONMENT, timeout: 20_000 }
+      const child = execFile('etcdctl', args(words, credential), options, (error, out, err) =>
+        resolve({ code: error ? Number(error.code ?? -1) : 0, out: out.trimEnd(), err: err.trimEnd() }),
+      )
+      child.stdin!.end(stdin)
+    })
+  const etcdctl = async (...words: string[]): Promise<string> => {
+    const { code, out, err } = await run(words)
+    return code === 0 ? out : `exit ${code}: ${err}`
+  }
+
+  await t.test('puts, gets and deletes', async (t) => {
+    t.equal(await etcdctl('put', 'a/1', 'one'), 'OK')
+    t.equal(await etcdctl('put', 'a/2', 'two'), 'OK')
+    t.equal(await etcdctl('put', 'b', 'other'), 'OK')
+    t.equal(await etcdctl('get', 'a/1'), 'a/1\none')
+    t.equal(await etcdctl('get', '--prefix', 'a/'), 'a/1\none\na/2\ntwo')
+    t.equal(await etcdctl('get', '--prefix', '--keys-only', 'a/'), 'a/1\n\na/2')
+    t.equal(await etcdctl('get', '--prefix', '--order=DESCEND', '--limit=1', 'a/'), 'a/2\ntwo')
+    t.equal(await etcdctl('get', '--from-key', '--print-value-only', 'a/2'), 'two\nother')
+    t.equal(await etcdctl('put', '--prev-kv', 'a/1', 'uno'), 'OK\na/1\none')
+    t.equal(await etcdctl('get', '--rev=4', 'a/1'), 'a/1\none')
+    t.equal(await etcdctl('del', '--prefix', '--prev-kv', 'a/'), '2\na/1\nuno\na/2\ntwo')
+    t.equal(await etcdctl('get', '--prefix', 'a/'), '')
+    t.match(await etcdctl('put', 'k', '--ignore-value'), /^exit 1: .*\nError: etcdserver: key not found$/s)
+  })
+
+  await t.test('asks first, then writes', async (t) => {
+    await etcdctl('put', 'guard', 'closed')
+    const order = 'value("guard") = "closed"\n\nput guard open\nget guard\n\nget guard\n\n'
+    t.match(await run(['txn'], order), { code: 0, out: 'SUCCESS\n\nOK\n\nguard\nopen' })
+    t.match(await run(['txn'], order), { code: 0, out: 'FAILURE\n\nguard\nopen' })
+    t.match(await run(['txn'], 'version("nobody") = "0"\n\nput nobody here\n\n\n'), { code: 0, out: 'SUCCESS\n\nOK' })
+  })
+
+  await t.test('watches', async (t) => {
+    const { header } = JSON.parse(await etcdctl('get', 'seen/1', '--write-out=json')) as Reply
+    // From a revision on, so that it does not matter when the watch opens.
+    const words = ['watch', '--prefix', '--prev-kv', `--rev=${header.revision + 1}`, 'seen/']
+    const child = spawn('etcdctl', args(words, 'healthcheck-client'), {
+      env: ENVIRONMENT,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    t.teardown(() => void child.kill('SIGKILL'))
+    let seen = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (seen += text))
+    await etcdctl('put', 'seen/1', 'new')
+    await etcdctl('put', 'seen/1', 'newer')
+    await etcdctl('put', 'unseen', 'x')
+    await etcdctl('del', 'seen/1')
+    while (!seen.includes('DELETE')) await once(child.stdout, 'data')
+    child.kill('SIGINT')
+    t.strictSame(seen.trimEnd().split('\n'), [
+      ...['PUT', 'seen/1', 'new'],
+      ...['PUT', 'seen/1', 'new', 'seen/1', 'newer'],
+      ...['DELETE', 'seen/1', 'newer', 'seen/1'],
+    ])
+  })
+
+  await t.test('grants and revokes', async (t) => {
+    const granted = /^lease ([0-9a-f]+) granted with TTL\(300s\)$/.exec(await etcdctl('lease', 'grant', '300'))
+    const id = granted?.[1] ?? ''
+    t.not(id, '')
+    t.equal(await etcdctl('put', `--lease=${id}`, 'leased', 'x'), 'OK')
+    t.equal(await etcdctl('lease', 'list'), `found 1 leases\n${id}`)
+    t.match(
+      await etcdctl('lease', 'timetolive', '--keys', id),
+      new RegExp(`^lease ${id} granted with TTL\\(300s\\), remaining\\(29\\ds\\), attached keys\\(\\[leased\\]\\)$`),
+    )
+    t.equal(await etcdctl('lease', 'keep-alive', '--once', id), `lease ${id} keepalived with TTL(300)`)
+    t.equal(await etcdctl('lease', 'revoke', id), `lease ${id} revoked`)
+    t.equal(await etcdctl('get', 'leased'), '')
+    t.equal(await etcdctl('lease', 'timetolive', id), `lease ${id} already expired`)
+    t.match(await etcdctl('lease', 'revoke', id), 'etcdserver: requested lease not found')
+  })
+
+  await t.test('compacts', async (t) => {
+    await etcdctl('put', 'old', '1')
+    const { header } = JSON.parse(await etcdctl('get', 'old', '--write-out=json')) as Reply
+    const { revision } = header
+    await etcdctl('put', 'old', '2')
+    t.equal(await etcdctl('get', `--rev=${revision}`, 'old'), 'old\n1')
+    t.equal(await etcdctl('compaction', String(revision + 1)), `compacted revision ${revision + 1}`)
+    t.match(await etcdctl('get', `--rev=${revision}`, 'old'), /^exit 1: .*mvcc: required revision has been compacted$/s)
+    t.match(await etcdctl('compaction', String(revision)), 'mvcc: required revision has been compacted')
+    t.match(await etcdctl('get', `--rev=${revision + 50}`, 'old'), 'mvcc: required revision is a future revision')
+  })
+
+  await t.test('asks after the member', async (t) => {
+    const url = `https://127.0.0.1:${place.clientPort}`
+    const [status] = JSON.parse(await etcdctl('endpoint', 'status', '--write-out=json')) as [
+      { Endpoint: string; Status: { version: string; leader: number; dbSize: number; header: { member_id: number } } },
+    ]
+    t.match(status, { Endpoint: url, Status: { version: '3.6.16' } })
+    t.equal(status.Status.leader, status.Status.header.member_id)
+    t.ok(status.Status.dbSize > 0)
+    const health = await run(['endpoint', 'health'])
+    t.match(health.out + health.err, new RegExp(`^${url} is healthy: `))
+    const peer = `https://127.0.0.1:${place.ports.get('peer')}`
+    t.match(await etcdctl('member', 'list'), new RegExp(`^[0-9a-f]+, started, m1, ${peer}, ${url}, false$`))
+  })
+
+  await t.test('is refused without a certificate of the right CA', async (t) => {
+    const refused = (code: string): true | undefined =>
+      member.witnessed.some((line) => line.about === 'certificate' && line.code === code) || undefined
+    const words = ['--command-timeout=2s', '--dial-timeout=2s', 'get', 'b']
+    t.match(await run(words, '', ''), { code: 1, out: '', err: /certificate required|deadline exceeded/ })
+    t.ok(await member.until(() => refused('certificate_required'), 'the refusal'))
+    t.match(await run(words, '', 'kubelet-client'), { code: 1, out: '', err: /unknown|deadline exceeded/ })
+    t.ok(await member.until(() => refused('unknown_ca'), 'the refusal'))
+    t.ok(member.log.some(({ error }) => error === "tls: client didn't provide a certificate"))
+  })
+})
