@@ -1,18 +1,24 @@
 /** A running cluster: its hosts, its network, its processes, and what each of them witnessed. */
 import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { Posture } from '../posture/posture.ts'
+import { renderClusterObjects, renderHost, type RenderedHost } from '../posture/render-host.ts'
 import type { LinkFilter } from '../wire/link.ts'
 import type { Wire } from '../wire/control.ts'
 import type { AddressPlan } from './addresses.ts'
+import { affectedBy } from './affected.ts'
 import type { ComponentProcess } from './component-process.ts'
+import type { Components } from './components.ts'
+import { createObjects } from './create-objects.ts'
 import { mint, readAuthority, type MintedCertificate } from './minted-certificate.ts'
-import type { Operator } from './operator.ts'
+import { Operator } from './operator.ts'
+import { waitUntilReady } from './ready.ts'
 import type { RunFolder } from './run-folder.ts'
+import type { Site } from './site.ts'
 import type { WitnessLine } from './witness.ts'
 
-/** The host that an attacker without one of the cluster's stands on. */
-export const ATTACKER_HOST = 'attacker'
+export { ATTACKER_HOST } from './site.ts'
 
 /** What a cluster must do from its first moment on. */
 export interface ClusterNeeds {
@@ -24,18 +30,15 @@ export interface ClusterNeeds {
 
 export interface ClusterParts {
   posture: Posture
+  site: Site
   plan: AddressPlan
   run: RunFolder
   wire: Wire
-  operator: Operator
-  processes: readonly ComponentProcess[]
-  witnessed: WitnessLine[]
-  /** `host port` -> component. */
-  listeners: ReadonlyMap<string, string>
+  components: Components
+  rendered: readonly RenderedHost[]
   /** Link, as text, -> capture file. */
   captures: ReadonlyMap<string, string>
-  apiserver: string
-  etcd: readonly string[]
+  sessionKeys: boolean
   release: () => Promise<void>
 }
 
@@ -43,12 +46,14 @@ export class Cluster {
   readonly #parts: ClusterParts
   readonly backs: ReadonlySet<string>
   readonly loops: ReadonlySet<string>
+  #operator: Operator
   #stopped = false
 
   constructor(parts: ClusterParts) {
     this.#parts = parts
     this.backs = new Set(parts.plan.hosts.map(({ back }) => back))
     this.loops = new Set(parts.plan.hosts.map(({ loop }) => loop))
+    this.#operator = this.#administrator()
   }
 
   get posture(): Posture {
@@ -68,30 +73,73 @@ export class Cluster {
   }
 
   get operator(): Operator {
-    return this.#parts.operator
+    return this.#operator
   }
 
   get processes(): readonly ComponentProcess[] {
-    return this.#parts.processes
+    return this.#parts.components.all
   }
 
   /** Every witness line so far, in the order heard. */
   get witnessed(): readonly WitnessLine[] {
-    return this.#parts.witnessed
+    return this.#parts.components.witnessed
   }
 
   hostFolder(host: string): string {
-    return hostFolder(this.folder, host)
+    return join(this.folder, 'hosts', host)
   }
 
   /** The component that listens there now. */
   componentAt(host: string, port: number): string | undefined {
-    return this.#parts.listeners.get(`${host} ${port}`)
+    return this.#parts.components.at(host, port)
   }
 
   /** Tells the janitor of a process that must not outlive the run. */
   watch(pid: number): void {
     this.#parts.run.watch(pid)
+  }
+
+  /** Whether the cluster records and writes down what is needed: that cannot be begun later. */
+  offers(needs: ClusterNeeds): boolean {
+    const taps = needs.taps.every((link) => this.#parts.captures.has(linkKey(link)))
+    return taps && (!needs.sessionKeys || this.#parts.sessionKeys)
+  }
+
+  /**
+   * Takes on another posture of the same hosts: files are written anew, and only those components are restarted that
+   * are launched otherwise or read what changed. Certificates that the change does not touch stay the same.
+   */
+  async become(posture: Posture): Promise<void> {
+    const { site, plan, components, rendered: before } = this.#parts
+    const pki = await site.pki(posture)
+    const rendered = posture.hosts.map(({ name }) =>
+      renderHost(posture, name, { addresses: plan, pki, folder: this.folder }),
+    )
+    const { stop, start } = affectedBy(before, rendered)
+    this.#parts.posture = posture
+    this.#parts.rendered = rendered
+    await components.stop(stop)
+    components.start(start)
+    await this.#operator.close()
+    this.#operator = this.#administrator()
+    await this.ready()
+  }
+
+  /** Waits until every component answers from outside, and creates the posture's objects meanwhile. */
+  async ready(onStep: (step: string) => void = () => {}): Promise<void> {
+    const { components, rendered, posture, plan } = this.#parts
+    const launches = rendered.flatMap((host) => host.launches)
+    await waitUntilReady({
+      operator: this.#operator,
+      components,
+      launches,
+      whenServing: async () => {
+        onStep('kube-apiserver ready')
+        await createObjects(this.#operator, renderClusterObjects(posture, plan))
+        onStep('objects of the posture')
+      },
+    })
+    onStep('all ready')
   }
 
   /** What anybody on the network can know, as seen from a host of it. */
@@ -101,10 +149,10 @@ export class Cluster {
     etcd: string[]
     own: { face: string; back: string }
   } {
-    const { plan, posture, apiserver, etcd } = this.#parts
+    const { plan, posture } = this.#parts
     const { face, back } = plan.host(standsOn)
     const hosts = Object.fromEntries(posture.hosts.map(({ name }) => [name, plan.host(name).face]))
-    return { hosts, apiserver, etcd: [...etcd], own: { face, back } }
+    return { hosts, apiserver: this.#operator.client.server, etcd: this.#etcdServers(), own: { face, back } }
   }
 
   /** Copies what the tap on a link has recorded so far. @throws Error `[tap_missing]` where nobody asked for that tap. */
@@ -118,34 +166,29 @@ export class Cluster {
   }
 
   async mint(wanted: MintedCertificate) {
-    const pki = this.hostFolder('control-plane-1')
+    const cluster = this.hostFolder('control-plane-1')
+    const etcd = this.hostFolder('etcd-1')
     return mint(
       wanted,
       (name) =>
         name === 'ca'
-          ? readAuthority(pki, '/etc/kubernetes/pki/ca.crt', '/etc/kubernetes/pki/ca.key')
-          : readAuthority(
-              this.hostFolder('etcd-1'),
-              '/etc/kubernetes/pki/etcd/ca.crt',
-              '/etc/kubernetes/pki/etcd/ca.key',
-            ),
+          ? readAuthority(cluster, '/etc/kubernetes/pki/ca.crt', '/etc/kubernetes/pki/ca.key')
+          : readAuthority(etcd, '/etc/kubernetes/pki/etcd/ca.crt', '/etc/kubernetes/pki/etcd/ca.key'),
       (host) => this.plan.host(host).face,
     )
   }
 
   /** Session keys of every process on a host so far, as an SSLKEYLOGFILE. */
   sessionKeys(host: string): string {
-    const files = this.processes
-      .filter(({ spec }) => spec.host === host)
-      .map(({ spec }) => keyLogFile(this.folder, spec))
-    return files.map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : '')).join('')
+    const files = this.#parts.components.keyLogFiles(host).filter(existsSync)
+    return files.map((file) => readFileSync(file, 'utf8')).join('')
   }
 
   /** Resolves when another witness line was heard, or after that long. */
   async heardMore(withinMs: number): Promise<void> {
+    const { processes } = this
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, withinMs)
-      const { processes } = this
       function done(): void {
         clearTimeout(timer)
         for (const each of processes) each.off('witness', done)
@@ -159,30 +202,43 @@ export class Cluster {
   async firstUnready(): Promise<string | undefined> {
     const dead = this.processes.find(({ exited }) => exited !== undefined)
     if (dead) return dead.name
-    const ready = await this.operator.client.request({ path: '/readyz' }).catch(() => undefined)
-    return ready?.status === 200 || this.posture.name === 'open' ? undefined : 'kube-apiserver'
+    const ready = await this.#operator.client.request({ path: '/readyz' }).catch(() => undefined)
+    return ready?.status === 200 ? undefined : 'kube-apiserver'
   }
 
   /** Ends every process and removes every file. Safe to call twice. */
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    await this.operator.close()
-    await Promise.all(this.processes.map((each) => each.kill()))
+    await this.#operator.close()
+    await this.#parts.components.killAll()
     await this.wire.stop()
     await this.#parts.run.remove()
     await this.#parts.release()
   }
-}
 
-export function hostFolder(runFolder: string, host: string): string {
-  return join(runFolder, 'hosts', host)
+  #administrator(): Operator {
+    const host = this.posture.hosts.find(({ role }) => role === 'control-plane')
+    if (!host) {
+      throw new Error(`[posture_control_plane] posture ${this.posture.name} has no host of role control-plane`)
+    }
+    const folder = join(this.hostFolder(host.name), 'etc/kubernetes')
+    const admin = ['super-admin.conf', 'admin.conf'].map((name) => join(folder, name)).find(existsSync)
+    if (!admin) {
+      throw new Error(`[posture_admin] posture ${this.posture.name}: no admin.conf on ${host.name} to operate it with`)
+    }
+    const kubeconfig = parseKubeconfig(readFileSync(admin, 'utf8'))
+    return new Operator({ kubeconfig, faceOf: (name) => this.plan.host(name).face })
+  }
+
+  #etcdServers(): string[] {
+    const flag = '--etcd-servers='
+    const launches = this.#parts.rendered.flatMap((host) => host.launches)
+    const args = launches.find(({ component }) => component === 'kube-apiserver')?.args ?? []
+    return (args.find((arg) => arg.startsWith(flag))?.slice(flag.length) ?? '').split(',').filter(Boolean)
+  }
 }
 
 export function linkKey({ from = '*', to = '*', port }: LinkFilter): string {
   return `${from} -> ${to}:${port ?? '*'}`
-}
-
-export function keyLogFile(runFolder: string, spec: { component: string; host: string }): string {
-  return join(runFolder, `${spec.component}.${spec.host}.keylog`)
 }

@@ -1,13 +1,14 @@
 /** Asks from outside whether a cluster answers: kube-apiserver by /readyz, kubelets by their Nodes, the others by their Leases. */
 import { Refusal } from '../tls/refusal.ts'
+import type { Launch } from '../posture/render-host.ts'
 import type { ComponentProcess } from './component-process.ts'
+import type { Components } from './components.ts'
 import type { Operator } from './operator.ts'
 
 export interface ReadyOptions {
   operator: Operator
-  processes: readonly ComponentProcess[]
-  /** Names of the nodes that must be Ready. */
-  nodes: readonly string[]
+  components: Components
+  launches: readonly Launch[]
   /** Run once kube-apiserver serves, while the others join. */
   whenServing: () => Promise<void>
   deadlineMs?: number
@@ -20,24 +21,38 @@ const POLL_MS = 15
 const LEADERS = ['kube-scheduler', 'kube-controller-manager']
 
 export async function waitUntilReady(options: ReadyOptions): Promise<void> {
-  const { operator, processes, nodes } = options
+  const { operator, components, launches } = options
   const end = performance.now() + (options.deadlineMs ?? DEADLINE_MS)
+  // A port that a process of before had open says nothing of its successor.
+  const opened = launches.map((launch) =>
+    until(
+      async () => components.hasOpened(launch),
+      `${launch.component} on ${launch.host} opens no port`,
+      options,
+      end,
+    ),
+  )
+  await Promise.all(opened)
   await until(() => isServing(operator), 'kube-apiserver does not answer /readyz with 200', options, end)
   await options.whenServing()
-  const leaders = LEADERS.filter((name) => processes.some(({ spec }) => spec.component === name))
-  await Promise.all([
-    ...nodes.map((name) => until(() => isNodeReady(operator, name), `node ${name} is not Ready`, options, end)),
-    ...leaders.map((name) => until(() => leads(operator, name), `${name} does not hold its Lease`, options, end)),
-  ])
+  await Promise.all(
+    launches.map(async ({ component, host }) => {
+      if (component === 'kubelet')
+        await until(() => isNodeReady(operator, host), `node ${host} is not Ready`, options, end)
+      if (!LEADERS.includes(component)) return
+      await until(() => leads(operator, component), `${component} does not hold its Lease`, options, end)
+    }),
+  )
 }
 
 async function until(
   ask: () => Promise<boolean>,
   otherwise: string,
-  { processes }: ReadyOptions,
+  { components }: ReadyOptions,
   end: number,
 ): Promise<void> {
   for (;;) {
+    const processes = components.all
     const dead = processes.find(({ exited }) => exited !== undefined)
     if (dead)
       throw new Error(`[component_died] ${dead.name}: ended with ${howOf(dead)}; its last words:\n${dead.lastWords}`)

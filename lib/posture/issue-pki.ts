@@ -34,7 +34,28 @@ export interface IssuedPki {
   seed: Buffer
 }
 
+/**
+ * What one run has issued already: certificates of equal shape from an equal signer are issued once, so that a cluster
+ * that changes its posture keeps every file that the change does not touch.
+ */
+export class PkiMemory {
+  readonly now = new Date()
+  readonly seed = randomBytes(32)
+  readonly #made = new Map<string, Promise<unknown>>()
+
+  once<T>(what: readonly unknown[], make: () => Promise<T>): Promise<T> {
+    const key = JSON.stringify(what)
+    const known = this.#made.get(key) as Promise<T> | undefined
+    if (known) return known
+    const made = make()
+    this.#made.set(key, made)
+    return made
+  }
+}
+
 export interface IssueOptions {
+  /** Shared by the clusters of a run; its moment is the moment of issue unless `now` says another. */
+  memory?: PkiMemory
   /** The moment of issue. "A year later" is a moment a year back: the certificates move, the clock stays. */
   now?: Date
   /** Turns the posture's addresses into the run's, in names and in kubeconfigs. */
@@ -47,26 +68,29 @@ export async function issuePki(
   hosts: readonly PkiHost[],
   options: IssueOptions = {},
 ): Promise<IssuedPki> {
-  const { now = new Date(), mapAddress = (address) => address } = options
+  const { memory = new PkiMemory(), mapAddress = (address) => address } = options
+  const now = options.now ?? memory.now
   const files = new Map<string, PkiFile[]>(hosts.map((host) => [host.name, []]))
   const put = (host: PkiHost, path: string | undefined, text: string, mode: number): void => {
     if (path !== undefined) files.get(host.name)?.push({ path, text, mode })
   }
   const on = (place: string): PkiHost[] => hosts.filter((host) => host.role === place || host.name === place)
   const notBefore = new Date(now.getTime() - plan.backdateMs)
-  const authorities = await issueAuthorities(plan, now, notBefore)
+  const authorities = await issueAuthorities(plan, now, notBefore, memory)
   const authority = (name: string): Issued => {
     const found = authorities.get(name)
     if (!found) throw new Error(`[pki_authority] ${name}: the plan names no such authority`)
     return found
   }
-  const leaf = (subject: SubjectPlan, host: PkiHost): Promise<Issued> => {
+  const leaf = (name: string, subject: SubjectPlan, host: PkiHost): Promise<Issued> => {
     const signer = authority(subject.signedBy)
     const spec = specOf(subject, host, mapAddress, {
       notBefore,
       notAfter: new Date(now.getTime() + subject.validityMs),
     })
-    return sameFamily(spec, plan, subject.signedBy) ? issue(spec, signer) : issueOdd(spec, signer)
+    return memory.once([name, spec, signer.certificate], () =>
+      sameFamily(spec, plan, subject.signedBy) ? issue(spec, signer) : issueOdd(spec, signer),
+    )
   }
 
   for (const { name, files: places } of plan.authorities) {
@@ -80,7 +104,7 @@ export async function issuePki(
   }
   await Promise.all([
     ...plan.keyPairs.map(async (pair) => {
-      const { privateKey, publicKey } = await issueKeyPair(pair.key)
+      const { privateKey, publicKey } = await memory.once([pair.name, pair.key], () => issueKeyPair(pair.key))
       for (const host of on(pair.on)) {
         put(host, pair.privateKey, privateKey, pair.modes.key)
         // kubeadm writes sa.pub with the private key's mode (client-go/util/keyutil/key.go).
@@ -89,14 +113,14 @@ export async function issuePki(
     }),
     ...plan.certificates.flatMap((each) =>
       on(each.on).map(async (host) => {
-        const { certificate, privateKey } = await leaf(each, host)
+        const { certificate, privateKey } = await leaf(each.name, each, host)
         put(host, each.certificate, certificate, each.modes.certificate)
         put(host, each.keyFile, privateKey, each.modes.key)
       }),
     ),
     ...plan.kubeconfigs.flatMap((each) =>
       on(each.on).map(async (host) => {
-        const client = each.client && (await leaf(each.client, host))
+        const client = each.client && (await leaf(each.name, each.client, host))
         const pem = each.client?.pem
         if (client && pem) put(host, pem, client.certificate + client.privateKey, each.modes.key)
         const ca = each.certificateAuthority && authority(each.certificateAuthority).certificate
@@ -104,15 +128,21 @@ export async function issuePki(
       }),
     ),
   ])
-  return { authorities, files, seed: randomBytes(32) }
+  return { authorities, files, seed: memory.seed }
 }
 
-async function issueAuthorities(plan: PkiPlan, now: Date, notBefore: Date): Promise<Map<string, Issued>> {
+async function issueAuthorities(
+  plan: PkiPlan,
+  now: Date,
+  notBefore: Date,
+  memory: PkiMemory,
+): Promise<Map<string, Issued>> {
   const validity = { notBefore, notAfter: new Date(now.getTime() + plan.caValidityMs) }
   const own = plan.authorities.filter((each) => each.sameAs === undefined)
   const issued = await Promise.all(
     own.map(async ({ name, commonName, dnsNames, key }): Promise<[string, Issued]> => {
-      return [name, await issue({ commonName, dnsNames, key, isCa: true, ...validity })]
+      const spec = { commonName, dnsNames, key, isCa: true, ...validity }
+      return [name, await memory.once([name, spec], () => issue(spec))]
     }),
   )
   const authorities = new Map(issued)

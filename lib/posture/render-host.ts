@@ -31,6 +31,8 @@ export interface RenderedHost {
   launches: Launch[]
   /** Static Pods of nothing that a range knows. */
   ignored: string[]
+  /** Every file written, by its path on the host. */
+  files: ReadonlyMap<string, string>
 }
 
 export interface Run {
@@ -49,7 +51,7 @@ const FILE_MODE = 0o644
 export function issuePostureMaterial(
   posture: Posture,
   addresses: Addressing,
-  options: Pick<IssueOptions, 'now'> = {},
+  options: Pick<IssueOptions, 'now' | 'memory'> = {},
 ): Promise<IssuedPki> {
   const faces = new Map(posture.hosts.map((host) => [host.address, addresses.face(host.name).address]))
   const hosts = posture.hosts.map(({ name, role }) => ({
@@ -69,7 +71,7 @@ export function renderHost(posture: Posture, hostName: string, run: Run): Render
   const mapping: HostMapping = { host, hosts: posture.hosts, addressing: run.addresses, root }
   const files = hostFiles(posture, host.name)
   const tree = new HostTree(root, posture, host)
-  const rendered: RenderedHost = { root, launches: [], ignored: [] }
+  const rendered: RenderedHost = { root, launches: [], ignored: [], files: tree.files }
 
   for (const [path, text] of files) {
     const manifest = path.startsWith(MANIFESTS) && /\.(ya?ml|json)$/.test(path) ? readManifest(path, text) : undefined
@@ -152,6 +154,7 @@ class HostTree {
   readonly root: string
   readonly posture: Posture
   readonly host: PostureHost
+  readonly files = new Map<string, string>()
 
   constructor(root: string, posture: Posture, host: PostureHost) {
     this.root = root
@@ -161,6 +164,7 @@ class HostTree {
   }
 
   write(path: string, text: string, mode?: number): void {
+    this.files.set(path, text)
     this.folder(dirname(path))
     const file = join(this.root, path)
     const wanted = mode ?? modeOf(this.posture.modes, this.host, path) ?? FILE_MODE

@@ -4,6 +4,7 @@
  */
 import type { Foothold } from '../attacker/foothold.ts'
 import type { Cluster, ClusterNeeds } from '../cluster/cluster.ts'
+import { Site } from '../cluster/site.ts'
 import type { Control } from '../posture/control.ts'
 import type { Posture } from '../posture/posture.ts'
 import { act } from './act.ts'
@@ -18,7 +19,7 @@ export interface RunOptions {
   selected: readonly Selected[]
   postures: readonly Posture[]
   controls: readonly Control[]
-  startCluster: (posture: Posture, needs: ClusterNeeds) => Promise<Cluster>
+  startCluster: (posture: Posture, options: ClusterNeeds & { site: Site }) => Promise<Cluster>
   onRow: (row: Row) => void
   /** One short line on what is going on, for stderr. */
   onProgress: (text: string) => void
@@ -90,22 +91,51 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
   }
 
   const worker = async (): Promise<void> => {
-    for await (const { key, tasks } of work.batches(options.signal)) {
-      const cluster = await options.startCluster(tasks[0]!.how.posture, needsOf(tasks))
-      try {
+    const site = await Site.claim()
+    let cluster: Cluster | undefined
+    const isNear = (key: string): boolean => cluster !== undefined && key.split(' ', 1)[0] === cluster.posture.name
+    try {
+      for await (const { key, tasks } of work.batches(options.signal, isNear)) {
+        const { posture } = tasks[0]!.how
+        const needs = needsOf(tasks)
+        cluster = await reshape(cluster, posture, needs)
+        cluster ??= await options.startCluster(posture, { ...needs, site })
         for (let task = tasks.shift(); task && !options.signal?.aborted; task = tasks.shift()) {
           const twin = await runTask(cluster, task)
           if (!twin) continue
           if (twin.how.clusterKey === key) tasks.unshift(twin)
           else work.add(twin.how.clusterKey, twin)
         }
-      } finally {
-        await cluster.stop()
       }
+    } finally {
+      await cluster?.stop()
+      await site.release()
     }
   }
   await Promise.all(Array.from({ length: options.clusters ?? 2 }, worker))
   return rows
+}
+
+/**
+ * The same cluster under another posture where that will do: a posture of the same name differs by a change of controls.
+ * Undefined where a new one is needed; the old one is gone then.
+ */
+async function reshape(
+  cluster: Cluster | undefined,
+  posture: Posture,
+  needs: ClusterNeeds,
+): Promise<Cluster | undefined> {
+  if (!cluster) return undefined
+  try {
+    if (cluster.posture.name === posture.name && cluster.offers(needs)) {
+      await cluster.become(posture)
+      return cluster
+    }
+  } catch {
+    // What cannot be reached by a change can be reached from the start; a posture that stands nowhere says so there.
+  }
+  await cluster.stop()
+  return undefined
 }
 
 /**

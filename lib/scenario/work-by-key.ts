@@ -11,11 +11,14 @@ export class WorkByKey<T> {
     this.#wakeAll()
   }
 
-  /** Batches for one worker, until nothing waits and no other worker has anything in hand that could bring more. */
-  async *batches(signal?: AbortSignal): AsyncGenerator<{ key: string; tasks: T[] }> {
+  /** Batches for one worker, first those that it prefers, until nothing waits and no other worker has anything in hand that could bring more. */
+  async *batches(
+    signal?: AbortSignal,
+    prefers: (key: string) => boolean = () => false,
+  ): AsyncGenerator<{ key: string; tasks: T[] }> {
     for (;;) {
       if (signal?.aborted) break
-      const [next] = this.#waiting
+      const next = [...this.#waiting].find(([key]) => prefers(key)) ?? [...this.#waiting][0]
       if (!next) {
         if (this.#inHand === 0) break
         await new Promise<void>((resolve) => this.#wake.push(resolve))

@@ -1,0 +1,147 @@
+/** The processes of a cluster: started, heard, and ended; the wire listens where they do. */
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Launch } from '../posture/render-host.ts'
+import type { Wire } from '../wire/control.ts'
+import type { AddressPlan } from './addresses.ts'
+import { ComponentProcess } from './component-process.ts'
+import { nodeCommand, TLS_ENVIRONMENT } from './node-command.ts'
+import type { RunFolder } from './run-folder.ts'
+import type { WitnessLine } from './witness.ts'
+
+/** The compiled tree that this file lies in: components are spawned from it by path. */
+const COMPILED = fileURLToPath(new URL('../../', import.meta.url))
+
+/** Those that hold a Lease give it back on the way out: while the API still answers. */
+const LEASE_HOLDERS = new Set(['kube-scheduler', 'kube-controller-manager'])
+
+export interface ComponentsOptions {
+  plan: AddressPlan
+  run: RunFolder
+  wire: Wire
+  /** Whether each process writes its TLS session keys down. */
+  sessionKeys: boolean
+}
+
+export class Components {
+  readonly #options: ComponentsOptions
+  readonly #processes = new Map<string, ComponentProcess>()
+  readonly #opened = new Set<ComponentProcess>()
+  /** `host port` -> component. */
+  readonly #listeners = new Map<string, string>()
+  /** Every witness line so far, in the order heard. */
+  readonly witnessed: WitnessLine[] = []
+
+  constructor(options: ComponentsOptions) {
+    this.#options = options
+  }
+
+  get all(): readonly ComponentProcess[] {
+    return [...this.#processes.values()]
+  }
+
+  /** The component that listens there now, on the host's back. */
+  at(host: string, port: number): string | undefined {
+    return this.#listeners.get(`${host} ${port}`)
+  }
+
+  /** Whether a process has opened a port since it was started. */
+  hasOpened(launch: Launch): boolean {
+    const process = this.#processes.get(keyOf(launch))
+    return process !== undefined && this.#opened.has(process)
+  }
+
+  start(launches: readonly Launch[]): void {
+    for (const launch of launches) {
+      const process = new ComponentProcess({
+        component: launch.component,
+        host: launch.host,
+        command: this.#commandOf(launch),
+        folder: this.#options.run.path,
+        environment: this.#environmentOf(launch),
+      })
+      this.#processes.set(keyOf(launch), process)
+      this.#options.run.watch(process.pid)
+      process.on('witness', (line) => {
+        this.witnessed.push(line)
+        if (line.about === 'listener') this.#noteListener(line, process)
+      })
+      process.on('exit', () => this.#forgetListeners(launch, process))
+    }
+  }
+
+  /** Ends processes politely: who holds a Lease first, as it is given back to the API. */
+  async stop(launches: readonly Launch[]): Promise<void> {
+    const end = (group: readonly Launch[]): Promise<unknown> =>
+      Promise.all(
+        group.map(async (launch) => {
+          const process = this.#processes.get(keyOf(launch))
+          this.#processes.delete(keyOf(launch))
+          await process?.stop()
+        }),
+      )
+    await end(launches.filter(({ component }) => LEASE_HOLDERS.has(component)))
+    await end(launches.filter(({ component }) => !LEASE_HOLDERS.has(component)))
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all(this.all.map((process) => process.kill()))
+  }
+
+  keyLogFiles(host: string): string[] {
+    return this.all.filter(({ spec }) => spec.host === host).map(({ spec }) => this.#keyLogFile(spec))
+  }
+
+  #commandOf(launch: Launch): string[] {
+    const main = join(COMPILED, 'sim', launch.component, 'main.js')
+    const keyLog = this.#options.sessionKeys ? [`--tls-keylog=${this.#keyLogFile(launch)}`, '--no-warnings'] : []
+    return nodeCommand([...keyLog, main, ...launch.args], { tls: true })
+  }
+
+  #keyLogFile({ component, host }: { component: string; host: string }): string {
+    return join(this.#options.run.path, `${component}.${host}.keylog`)
+  }
+
+  #environmentOf(launch: Launch): Record<string, string> {
+    const { face, back, loop } = this.#options.plan.host(launch.host)
+    return {
+      ...TLS_ENVIRONMENT,
+      ...launch.environment,
+      MTLS_RANGE_HOST: launch.host,
+      MTLS_RANGE_FACE: face,
+      MTLS_RANGE_BACK: back,
+      MTLS_RANGE_LOOP: loop,
+      ...(launch.version ? { MTLS_RANGE_VERSION: `v${launch.version.replace(/^v/, '')}` } : {}),
+    }
+  }
+
+  /** The wire listens on a face's port while the host's back does; a host's own loop is nobody else's. */
+  #noteListener(line: WitnessLine, process: ComponentProcess): void {
+    this.#opened.add(process)
+    const at = line.local?.lastIndexOf(':') ?? -1
+    if (at === -1) return
+    const address = line.local!.slice(0, at)
+    const port = Number(line.local!.slice(at + 1))
+    const host = this.#options.plan.hostAt(address)
+    if (host?.back !== address) return
+    const isOpen = line.decision === 'open'
+    if (isOpen) this.#listeners.set(`${host.name} ${port}`, line.component)
+    else this.#listeners.delete(`${host.name} ${port}`)
+    // A wire that is gone has said so by itself.
+    void this.#options.wire[isOpen ? 'open' : 'close'](host.name, port).catch(() => {})
+  }
+
+  #forgetListeners(launch: Launch, process: ComponentProcess): void {
+    this.#opened.delete(process)
+    for (const [key, component] of this.#listeners) {
+      const [host = '', port = ''] = key.split(' ')
+      if (component !== launch.component || host !== launch.host) continue
+      this.#listeners.delete(key)
+      void this.#options.wire.close(host, Number(port)).catch(() => {})
+    }
+  }
+}
+
+function keyOf({ component, host }: Launch): string {
+  return `${component} ${host}`
+}
