@@ -147,7 +147,7 @@ t.test('kubectl', { skip: kubectl ? false : 'no kubectl >= 1.29 is installed' },
     t.match(await run(['logs', '-n', 'shop', 'database']), { code: 0, err: '' })
     t.match(
       await ask('logs', '-n', 'shop', 'nobody'),
-      /^exit 1: (error: e|E)rror from server \(NotFound\): pods "nobody" not found$/,
+      /^exit 1: (error: e|E)rror from server \(NotFound\): pods "nobody" not found( in namespace "shop")?$/,
     )
   })
 
