@@ -22,6 +22,8 @@ export interface Intercepted {
   port: number
   /** Everything that victims said and were told. */
   loot(): Loot
+  /** Waits until a victim has refused us, or until what was seen holds one of the words; a while at most. */
+  seen(words: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -30,6 +32,10 @@ export interface Stand {
   listenAddress: string
   caller: Caller
 }
+
+/** How long a victim may take to come, and how often the attacker looks. */
+const PATIENCE_MS = 4000
+const LOOK_MS = 20
 
 export async function intercept(options: InterceptOptions, stand: Stand): Promise<Intercepted> {
   const typed: Buffer[] = []
@@ -56,6 +62,12 @@ export async function intercept(options: InterceptOptions, stand: Stand): Promis
         stand.caller.observe({ local, remote: victim, code: refusal.code, text: refusal.message, ...alert })
       }
       return [...typed, ...interceptor.loot()]
+    },
+    async seen(words) {
+      const end = performance.now() + PATIENCE_MS
+      const isOver = (): boolean =>
+        interceptor.refused.length > 0 || interceptor.loot().some((piece) => words.some((word) => piece.includes(word)))
+      while (!isOver() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     },
     close: () => interceptor.close(),
   }

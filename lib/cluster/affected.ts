@@ -8,6 +8,21 @@ export interface Affected {
   start: Launch[]
 }
 
+/**
+ * Whether a change leaves Secrets behind that nobody can read any more. One of them keeps kube-apiserver from ever being
+ * ready (recorded), so such a posture needs a store of its own.
+ */
+export function leavesSealed(before: readonly RenderedHost[], after: readonly RenderedHost[]): boolean {
+  const sealed = (hosts: readonly RenderedHost[]): string => {
+    const host = hosts.find(({ launches }) => launches.some(({ component }) => component === 'kube-apiserver'))
+    const args = host?.launches.find(({ component }) => component === 'kube-apiserver')?.args ?? []
+    const flag = args.find((arg) => arg.startsWith('--encryption-provider-config='))
+    const file = flag && [...host!.files.keys()].find((path) => flag.endsWith(path))
+    return file === undefined ? '' : (host!.files.get(file) ?? '')
+  }
+  return sealed(before) !== '' && sealed(before) !== sealed(after)
+}
+
 export function affectedBy(before: readonly RenderedHost[], after: readonly RenderedHost[]): Affected {
   const affected: Affected = { stop: [], start: [] }
   for (const now of after) {

@@ -7,7 +7,7 @@ import { renderClusterObjects, renderHost, type RenderedHost } from '../posture/
 import type { LinkFilter } from '../wire/link.ts'
 import type { Wire } from '../wire/control.ts'
 import type { AddressPlan } from './addresses.ts'
-import { affectedBy } from './affected.ts'
+import { affectedBy, leavesSealed } from './affected.ts'
 import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
 import { createObjects } from './create-objects.ts'
@@ -115,6 +115,8 @@ export class Cluster {
     const rendered = posture.hosts.map(({ name }) =>
       renderHost(posture, name, { addresses: plan, pki, folder: this.folder }),
     )
+    if (leavesSealed(before, rendered))
+      throw new Error(`[cluster_sealed] ${posture.name}: Secrets of before would be unreadable`)
     const { stop, start } = affectedBy(before, rendered)
     this.#parts.posture = posture
     this.#parts.rendered = rendered

@@ -195,7 +195,8 @@ export class GrpcClient {
       )
       session.once('error', lost)
       session.once('close', () => lost(new Error('EOF')))
-      // The server's alert may come before the session has its hands on the socket.
+      // An alert is the socket's error: the session hears of it late, or, where it came first, not at all.
+      socket.once('error', lost)
       socket.once('close', () => lost(new Error('EOF')))
       if (socket.destroyed) lost(new Error('EOF'))
       // A server's settings are the first thing that proves it took us: at TLS 1.3 its refusal comes this late.

@@ -1,9 +1,8 @@
 /** The dialling side: opens a connection and verifies the server by Go's rules before anything is said on it. */
 import { isIP, type Socket } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
+import { answerToServerChain } from '../x509/handshake-answer.ts'
 import { certPool } from '../x509/pool.ts'
-import { parseCertificate } from '../x509/parse.ts'
-import { verify } from '../x509/verify.ts'
 import { ALERTS } from './alerts.ts'
 import type { KeyPair } from './listen.ts'
 import { sendOwnAlert } from './own-alert.ts'
@@ -58,12 +57,27 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
     ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
     ...(options.alpn?.length ? { ALPNProtocols: [...options.alpn] } : {}),
   })
-  let secret: Buffer | undefined
-  socket.on('keylog', (line: Buffer) => {
-    const [label, , value] = line.toString('latin1').trim().split(' ')
-    if (label === 'CLIENT_HANDSHAKE_TRAFFIC_SECRET' && value) secret = Buffer.from(value, 'hex')
-  })
   return new Promise((resolve, reject) => {
+    let secret: Buffer | undefined
+    let isDecided = false
+    /** Looks at the server's certificates, once. True: it was refused, and the connection ends. */
+    const refuse = (): boolean => {
+      isDecided = true
+      const refusal = refuseServer(socket, options)
+      if (!refusal) return false
+      clearTimeout(timer)
+      Object.assign(refusal.details, endsOf(raw))
+      sendOwnAlert(raw, socket, refusal.details.alert ?? ALERTS.bad_certificate, secret)
+      reject(refusal)
+      return true
+    }
+    socket.on('keylog', (line: Buffer) => {
+      const [label, , value] = line.toString('latin1').trim().split(' ')
+      if (label === 'CLIENT_HANDSHAKE_TRAFFIC_SECRET' && value) secret = Buffer.from(value, 'hex')
+      // Below TLS 1.3 the master secret is logged when this end has written its last flight and sent nothing of it yet: there
+      // an alert still goes in the clear, in the place of the key exchange, as Go's does.
+      if (label === 'CLIENT_RANDOM' && !isDecided) refuse()
+    })
     const timer = setTimeout(() => {
       reject(new Refusal(undefined, 'handshake_timeout', `net/http: TLS handshake timeout: ${address}:${port}`))
       socket.destroy()
@@ -79,27 +93,23 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
       reject(new Refusal(undefined, 'EOF', `${address}:${port}: connection closed in the handshake`))
     })
     socket.once('secureConnect', () => {
+      if (!isDecided && refuse()) return
       clearTimeout(timer)
-      const refusal = options.insecureSkipVerify ? undefined : refuseServer(socket, options)
-      if (!refusal) return resolve(socket)
-      Object.assign(refusal.details, endsOf(raw))
-      // Go's client answers every failed verification with one alert, and an unparsable certificate with another.
-      sendOwnAlert(raw, socket, refusal.details.alert ?? ALERTS.bad_certificate, secret)
-      reject(refusal)
+      resolve(socket)
     })
   })
 }
 
+/** What Go's client says of the certificates, those of a server that it would not verify included. */
 function refuseServer(socket: TLSSocket, options: DialOptions): Refusal | undefined {
-  try {
-    const chain = peerChain(socket).map(parseCertificate)
-    const roots = certPool(options.caPem ?? '')
-    const verdict = verify(chain, { roots, time: new Date(), usage: 'serverAuth', host: options.serverName })
-    if (verdict.ok) return undefined
-    const text = `tls: failed to verify certificate: ${verdict.error}`
-    return new Refusal('cert-verify', verdict.code, text, { alert: ALERTS.bad_certificate })
-  } catch (error) {
-    const text = `tls: failed to parse certificate from server: ${(error as Error).message}`
-    return new Refusal('cert-verify', 'unparsable', text, { alert: ALERTS.decode_error, cause: error })
+  const chain = peerChain(socket)
+  if (chain.length === 0) {
+    const text = 'tls: received empty certificates message'
+    return new Refusal('cert-verify', 'unparsable', text, { alert: ALERTS.decode_error })
   }
+  const verification = options.insecureSkipVerify
+    ? undefined
+    : { roots: certPool(options.caPem ?? ''), time: new Date(), host: options.serverName }
+  const answer = answerToServerChain(chain, verification)
+  return answer.ok ? undefined : new Refusal('cert-verify', answer.code, answer.error, { alert: answer.alert })
 }

@@ -4,6 +4,8 @@
  */
 import { createServer as createTcpServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import { answerToClientChain } from '../x509/handshake-answer.ts'
+import { certPool } from '../x509/pool.ts'
 import { ALERTS, alertName } from './alerts.ts'
 import { assertLoopback } from './loopback.ts'
 import { sendOwnAlert } from './own-alert.ts'
@@ -38,7 +40,7 @@ export interface HandshakeVerdict {
 
 export type ClientCertificates =
   | { mode: 'none' }
-  /** Ask and never decide here: the decision is per request, with the CA bundle of that moment. */
+  /** Ask and leave the decision to each request, with the CA bundle of that moment; only what Go cannot read is refused. */
   | { mode: 'request'; caPem?: () => string | undefined }
   /** Ask and decide in the handshake; a returned verdict is answered with its alert. */
   | {
@@ -84,6 +86,8 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
   const { clientCertificates: asks } = options
   const raws = new Map<string, Socket>()
   const secrets = new WeakMap<TLSSocket, Buffer>()
+  const decided = new WeakSet<TLSSocket>()
+  const refused = new WeakSet<TLSSocket>()
 
   const contextOptions = (pair: KeyPair): SecureContextOptions => {
     const ca = asks.mode === 'none' ? undefined : asks.caPem?.()
@@ -107,19 +111,32 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
     peerChain: socket ? peerChain(socket) : [],
   })
 
+  /** Decides about the client's certificates, once for each connection. True: it was refused, and the connection ends. */
+  const refuse = (raw: Socket, socket: TLSSocket): boolean => {
+    decided.add(socket)
+    const connection = facts(raw, socket)
+    const verdict = decide(asks, connection, socket)
+    if (!verdict) return false
+    refused.add(socket)
+    sendOwnAlert(raw, socket, verdict.alert, secrets.get(socket))
+    options.onRefusal?.(new Refusal('tls-alert', verdict.code, verdict.text, { alert: verdict.alert }), connection)
+    return true
+  }
   tls.on('keylog', (line, socket) => {
     const [label, , secret] = line.toString('latin1').trim().split(' ')
     if (label === 'SERVER_TRAFFIC_SECRET_0' && secret) secrets.set(socket, Buffer.from(secret, 'hex'))
+    // Below TLS 1.3 the master secret is logged when this end has written its change of cipher and sent nothing of it yet,
+    // in a resumed session too: there the client still reads alerts in the clear.
+    if (label !== 'CLIENT_RANDOM') return
+    const raw = raws.get(rawKey(socket))
+    if (raw && !decided.has(socket)) refuse(raw, socket)
   })
   tls.on('secureConnection', (socket) => {
     const raw = raws.get(rawKey(socket))
     if (!raw) return void socket.destroy()
     socket.on('error', () => {})
-    const connection = facts(raw, socket)
-    const verdict = asks.mode === 'require' ? decide(asks.verify, connection, socket) : undefined
-    if (!verdict) return options.onConnection(socket, connection)
-    sendOwnAlert(raw, socket, verdict.alert, secrets.get(socket))
-    options.onRefusal?.(new Refusal('tls-alert', verdict.code, verdict.text, { alert: verdict.alert }), connection)
+    if (refused.has(socket) || (!decided.has(socket) && refuse(raw, socket))) return
+    options.onConnection(socket, facts(raw, socket))
   })
   tls.on('tlsClientError', (error, socket) => {
     const raw = raws.get(rawKey(socket))
@@ -186,15 +203,25 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
   }
 }
 
-/** RequireAndVerifyClientCert: a missing certificate is refused before anybody is asked (crypto/tls handshake_server.go). */
-function decide(
-  verify: (connection: TlsConnection) => HandshakeVerdict | undefined,
-  connection: TlsConnection,
-  socket: TLSSocket,
-): HandshakeVerdict | undefined {
-  if (connection.peerChain.length > 0) return verify(connection)
-  const alert = socket.getProtocol() === 'TLSv1.3' ? ALERTS.certificate_required : ALERTS.handshake_failure
-  return { alert, code: alertName(alert), text: `tls: client didn't provide a certificate` }
+const NO_ROOTS = certPool('')
+
+/**
+ * The order is Go's (crypto/tls processCertsFromClient): a missing certificate is refused before anybody is asked, and so
+ * is, also where none is required, one that Go cannot read; a key of a kind that Go cannot use comes after verification.
+ */
+function decide(asks: ClientCertificates, connection: TlsConnection, socket: TLSSocket): HandshakeVerdict | undefined {
+  if (asks.mode === 'none') return undefined
+  const version = socket.getProtocol() === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2'
+  if (connection.peerChain.length === 0) {
+    if (asks.mode === 'request') return undefined
+    const alert = version === 'TLSv1.3' ? ALERTS.certificate_required : ALERTS.handshake_failure
+    return { alert, code: alertName(alert), text: `tls: client didn't provide a certificate` }
+  }
+  const options = { mode: 'request', version, roots: NO_ROOTS, time: new Date() } as const
+  const answer = answerToClientChain(connection.peerChain, options)
+  const unfit = answer.ok ? undefined : { alert: answer.alert, code: alertName(answer.alert), text: answer.error }
+  if (asks.mode === 'request' || (unfit && unfit.alert !== ALERTS.unsupported_certificate)) return unfit
+  return asks.verify(connection) ?? unfit
 }
 
 function rawKey(socket: Socket): string {

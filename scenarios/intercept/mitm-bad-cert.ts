@@ -58,6 +58,7 @@ system showed it, sent on to the API in a TokenReview, and in plain HTTP the Sec
       relayTo: world.network.apiserver,
     })
     await world.meanwhile()
+    await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
     return impostor.loot()
   },
 })
