@@ -139,6 +139,8 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
     options.onConnection(socket, facts(raw, socket))
   })
   tls.on('tlsClientError', (error, socket) => {
+    // The echo of a refusal that has been told.
+    if (refused.has(socket)) return
     const raw = raws.get(rawKey(socket))
     options.onRefusal?.(refusalOf(error), raw ? facts(raw) : { local: '', remote: '', peerChain: [] })
     socket.destroy()
