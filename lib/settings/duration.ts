@@ -10,7 +10,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 }
 
-/** @throws Error with Go's text: `time: invalid duration "5x"`, `time: missing unit in duration "5"`. */
+/** @throws Error with Go's text: `time: invalid duration "x"`, `time: missing unit in duration "5"`. */
 export function parseDurationMs(text: string): number {
   const invalid = (): Error => new Error(`time: invalid duration ${JSON.stringify(text)}`)
   const [, sign = '', rest = ''] = /^([-+]?)(.*)$/s.exec(text) ?? []
@@ -37,6 +37,7 @@ export function durationText(durationMs: number): string {
   if (durationMs === 0) return '0s'
   const sign = durationMs < 0 ? '-' : ''
   const ms = Math.abs(durationMs)
+  if (ms < 1) return `${sign}${ms < 1e-3 ? `${Math.round(ms * 1e6)}ns` : `${Math.round(ms * 1e6) / 1000}µs`}`
   if (ms < 1000) return `${sign}${ms}ms`
   const hours = Math.floor(ms / 3_600_000)
   const minutes = Math.floor((ms % 3_600_000) / 60_000)

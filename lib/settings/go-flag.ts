@@ -5,8 +5,9 @@ import { nearest } from './near.ts'
 import { FlagError } from './pflag.ts'
 import type { Flag, FlagTable } from './table.ts'
 
-/** Go's flag package says no more than this of a number or duration that does not parse. */
+/** Go's flag package says no more than these of a number or duration that does not parse (numError in flag.go). */
 const PARSE_ERROR = 'parse error'
+const RANGE_ERROR = 'value out of range'
 
 export interface GoFlagOptions {
   component: string
@@ -68,11 +69,13 @@ function valueOf(flag: Flag, text: string): FlagValue {
   try {
     return parseFlagValue(flag.type, text)
   } catch (error) {
-    const why =
-      flag.type === 'bool' ? `invalid boolean value ${JSON.stringify(text)} for -${flag.name}: ${PARSE_ERROR}` : ''
+    const { message } = error as Error
+    const why = message.endsWith(RANGE_ERROR) ? RANGE_ERROR : PARSE_ERROR
     throw new FlagError(
-      why || `invalid value ${JSON.stringify(text)} for flag -${flag.name}: ${PARSE_ERROR}`,
-      `[flag_value] ${(error as Error).message}`,
+      flag.type === 'bool'
+        ? `invalid boolean value ${JSON.stringify(text)} for -${flag.name}: ${why}`
+        : `invalid value ${JSON.stringify(text)} for flag -${flag.name}: ${why}`,
+      `[flag_value] ${message}`,
     )
   }
 }
