@@ -9,7 +9,7 @@ import { parseCertificate, type Certificate } from '../../lib/x509/parse.ts'
 import { certPool } from '../../lib/x509/pool.ts'
 import type { TlsFiles } from './config.ts'
 
-const POLICY_TEXT = 'client certificate authentication failed'
+export const POLICY_TEXT = 'client certificate authentication failed'
 
 /** The decision in the handshake, or undefined where no certificate is asked for: a CA file alone asks for one. */
 export function handshakeVerifier(

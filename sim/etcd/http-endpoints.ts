@@ -3,11 +3,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ETCD_VERSION } from './grpc/services.ts'
 import type { Member } from './member.ts'
 
+/** Stands on every answer of a client port, whether anybody asked or not (server/embed/etcd.go, the default of --cors). */
+export const CORS_HEADERS = {
+  'access-control-allow-headers': 'accept, content-type, authorization',
+  'access-control-allow-methods': 'POST, GET, OPTIONS, PUT, DELETE',
+  'access-control-allow-origin': '*',
+} as const
+
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** `/version /health /livez /readyz /metrics`; anything else is net/http's 404. */
 export function clientEndpoints(member: Member): Handler {
-  return answer((path) => (path === '/version' ? versionBody() : healthBody(path, member)))
+  return answer((path) => (path === '/version' ? versionBody() : healthBody(path, member)), CORS_HEADERS)
 }
 
 export function metricsEndpoints(member: Member): Handler {
@@ -49,20 +56,24 @@ function healthBody(path: string, member: Member): Answer | undefined {
   return { type: 'text/plain; version=0.0.4; charset=utf-8', body: `${gauges.join('\n')}\n` }
 }
 
-function answer(find: (path: string) => Answer | undefined): Handler {
+function answer(find: (path: string) => Answer | undefined, always: Record<string, string> = {}): Handler {
   return (request, response) => {
     request.resume()
     const path = new URL(request.url ?? '/', 'http://etcd').pathname
     const found = find(path)
     if (!found) {
-      response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' })
+      response.writeHead(404, {
+        ...always,
+        'content-type': 'text/plain; charset=utf-8',
+        'x-content-type-options': 'nosniff',
+      })
       return void response.end('404 page not found\n')
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.writeHead(405, { allow: 'GET', 'content-type': 'text/plain; charset=utf-8' })
+      response.writeHead(405, { ...always, allow: 'GET', 'content-type': 'text/plain; charset=utf-8' })
       return void response.end('Method Not Allowed\n')
     }
-    response.writeHead(200, { 'content-type': found.type })
+    response.writeHead(200, { ...always, 'content-type': found.type, 'content-length': Buffer.byteLength(found.body) })
     response.end(found.body)
   }
 }

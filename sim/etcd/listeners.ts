@@ -1,19 +1,28 @@
 /** The ports of a member: gRPC and HTTP/1.1 on each client URL, with TLS or without, as the URL's scheme says. */
 import { readFileSync } from 'node:fs'
 import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createHttp2Server, type Http2Session } from 'node:http2'
+import {
+  createServer as createHttp2Server,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { witness } from '../../lib/cluster/witness.ts'
 import { listenAddresses, type Place } from '../../lib/cluster/place.ts'
 import { listenPlain } from '../../lib/tls/plain.ts'
 import { listenTls, type KeyPair, type Listener, type TlsConnection } from '../../lib/tls/listen.ts'
 import type { Refusal } from '../../lib/tls/refusal.ts'
 import type { TlsPolicy } from '../../lib/tls/policy.ts'
-import { parseCertificate } from '../../lib/x509/parse.ts'
+import { parseCertificate, type Certificate } from '../../lib/x509/parse.ts'
 import { nameToString } from '../../lib/x509/name.ts'
-import { handshakeVerifier, revocationProblem } from './client-certificates.ts'
+import { handshakeVerifier, POLICY_TEXT, revocationProblem } from './client-certificates.ts'
 import { hostOf, portOf, type TlsFiles } from './config.ts'
-import type { Caller, GrpcServer } from './grpc/server.ts'
+import { GRPC_HEAD, type Caller, type GrpcServer } from './grpc/server.ts'
+import { CORS_HEADERS } from './http-endpoints.ts'
 import { log } from './log.ts'
 
 export interface PortOptions {
@@ -49,9 +58,15 @@ export async function listenOn(options: PortOptions): Promise<Listener[]> {
 type Serve = (socket: Socket, caller: Caller, isHttp2: boolean) => void
 
 /** One HTTP/1.1 and one HTTP/2 server that are handed their connections. */
-function server({ grpc, http }: PortOptions): Serve {
+function server(options: PortOptions): Serve {
+  const { grpc, http } = options
   const callers = new WeakMap<Http2Session, Caller>()
-  const http1 = createHttp1Server(http)
+  const http1 = createHttp1Server({ requireHostHeader: false }, (request, response) => {
+    const isBare = request.httpVersion === '1.1' && request.headers.host === undefined
+    if (isBare) refuseRequest(request.socket, ': missing required Host header')
+    else http(request, response)
+  })
+  http1.on('clientError', (_, socket) => refuseRequest(socket))
   const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 0xffffffff } })
   http2.on('session', (session) => {
     // etcdctl and others leave with a reset; that is no fault.
@@ -61,12 +76,17 @@ function server({ grpc, http }: PortOptions): Serve {
   http2.on('sessionError', () => {})
   http2.on('stream', (stream, headers) => {
     const caller = stream.session && callers.get(stream.session)
-    if (!String(headers['content-type']).startsWith('application/grpc') || !grpc || !caller) {
-      stream.on('error', () => {})
-      stream.respond({ ':status': grpc ? 415 : 404 }, { endStream: true })
-      return
+    const type = String(headers['content-type'] ?? '')
+    const secure = options.url.protocol === 'https:'
+    if (type.startsWith('application/grpc') && grpc && caller) {
+      return grpc.serve(stream, headers, caller, secure ? SECURE_GRPC_HEAD : GRPC_HEAD)
     }
-    grpc.serve(stream, headers, caller)
+    stream.on('error', () => {})
+    // Over TLS one HTTP handler takes both protocols; in the clear HTTP/2 goes to the gRPC server alone.
+    if (secure) return serveCompat(stream, headers, http)
+    const message = `invalid gRPC request content-type ${JSON.stringify(type)}`
+    const refusal = { ...GRPC_HEAD, ':status': 415, 'grpc-status': '3', 'grpc-message': message }
+    stream.respond(refusal, { endStream: true })
   })
   // 'session' is emitted within emit('connection'), so the queue holds one caller at most.
   const pending: Caller[] = []
@@ -77,6 +97,21 @@ function server({ grpc, http }: PortOptions): Serve {
       http2.emit('connection', socket)
     } else http1.emit('connection', socket)
   }
+}
+
+const SECURE_GRPC_HEAD = { ...GRPC_HEAD, ...CORS_HEADERS }
+
+/** HTTP/2 for a handler that was written for HTTP/1.1: it uses what both have. */
+function serveCompat(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, http: PortOptions['http']): void {
+  const request = new Http2ServerRequest(stream, headers, {}, [])
+  http(request as unknown as IncomingMessage, new Http2ServerResponse(stream) as unknown as ServerResponse)
+}
+
+/** net/http's words (server.go, badRequestError). */
+function refuseRequest(socket: Duplex, why = ''): void {
+  const text = `400 Bad Request${why}`
+  if (!socket.writable) return void socket.destroy()
+  socket.end(`HTTP/1.1 ${text}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${text}`)
 }
 
 async function plain({ url }: PortOptions, address: string, serve: Serve): Promise<Listener> {
@@ -101,10 +136,11 @@ async function overTls(options: PortOptions, address: string, serve: Serve): Pro
   checkFiles(tls)
   const caPem = tls.trustedCaFile ? readFile(tls.trustedCaFile) : undefined
   const verify = handshakeVerifier(tls, caPem)
-  const rejected = (error: string, connection: TlsConnection): void =>
+  const rejected = (error: string, connection: TlsConnection, leaf?: Certificate): void =>
     log('warn', `rejected connection on ${kind === 'peer' ? 'peer' : 'client'} endpoint`, {
       'remote-addr': connection.remote,
       'server-name': connection.serverName ?? '',
+      ...(leaf ? { 'ip-addresses': leaf.ipAddresses, 'dns-names': leaf.dnsNames } : {}),
       error,
     })
   return listenTls({
@@ -121,7 +157,7 @@ async function overTls(options: PortOptions, address: string, serve: Serve): Pro
       const problem = revocationProblem(tls, connection)
       const caller = callerOf(connection)
       if (problem) {
-        rejected(problem, connection)
+        rejected(problem, connection, leafOf(connection))
         witness({
           about: 'certificate',
           decision: 'refuse',
@@ -136,7 +172,8 @@ async function overTls(options: PortOptions, address: string, serve: Serve): Pro
       serve(socket, caller, connection.alpn === 'h2')
     },
     onRefusal: (refusal, connection) => {
-      rejected(refusal.message, connection)
+      // Go remembers a chain once it is verified, so that only a refusal after that can name what the leaf says.
+      rejected(refusal.message, connection, refusal.message === POLICY_TEXT ? leafOf(connection) : undefined)
       if (isOurs(refusal)) {
         const facts = { local: connection.local, remote: connection.remote, layer: refusal.layer!, code: refusal.code }
         witness({
@@ -160,13 +197,18 @@ function callerOf(connection: TlsConnection): Caller {
   return { local: connection.local, remote: connection.remote, ...identityOf(connection) }
 }
 
-function identityOf({ peerChain }: TlsConnection): { identity?: string; serial?: string } {
-  if (peerChain.length === 0) return {}
+function identityOf(connection: TlsConnection): { identity?: string; serial?: string } {
+  const leaf = leafOf(connection)
+  if (!leaf) return {}
+  return { identity: leaf.subject.commonName || nameToString(leaf.subject), serial: leaf.serialNumber.toString(16) }
+}
+
+/** Undefined where none was shown, or none that can be read. */
+function leafOf({ peerChain }: TlsConnection): Certificate | undefined {
   try {
-    const leaf = parseCertificate(peerChain[0]!)
-    return { identity: leaf.subject.commonName || nameToString(leaf.subject), serial: leaf.serialNumber.toString(16) }
+    return peerChain[0] && parseCertificate(peerChain[0])
   } catch {
-    return {}
+    return undefined
   }
 }
 

@@ -34,7 +34,10 @@ export interface GrpcSettings extends ServiceSettings, WatchSettings {
   maxRequestBytes: number
 }
 
-const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
+/** What every answer's head holds; over TLS etcd serves gRPC behind its HTTP handler, which adds to it. */
+export type GrpcHead = Readonly<Record<string, string | number>>
+
+export const GRPC_HEAD: GrpcHead = { ':status': 200, 'content-type': 'application/grpc' }
 
 /** gRPC's own overhead on top of --max-request-bytes (server/embed: grpcOverheadBytes). */
 const OVERHEAD_BYTES = 512 * 1024
@@ -52,30 +55,30 @@ export class GrpcServer {
     this.#unary = unaryMethods(member, settings)
   }
 
-  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): void {
+  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller, head: GrpcHead = GRPC_HEAD): void {
     const path = String(headers[':path'])
     stream.on('error', () => {})
     const unary = this.#unary.get(path)
-    if (unary) return this.#serveUnary(stream, path, unary, caller)
-    if (path === `/${Watch.typeName}/Watch`) return this.#serveWatch(stream, path, caller)
-    if (path === `/${Lease.typeName}/LeaseKeepAlive`) return this.#serveKeepAlive(stream, path, caller)
-    fail(stream, unknownMethod(path))
+    if (unary) return this.#serveUnary(stream, path, unary, caller, head)
+    if (path === `/${Watch.typeName}/Watch`) return this.#serveWatch(stream, path, caller, head)
+    if (path === `/${Lease.typeName}/LeaseKeepAlive`) return this.#serveKeepAlive(stream, path, caller, head)
+    fail(stream, unknownMethod(path), head)
   }
 
-  #serveUnary(stream: ServerHttp2Stream, path: string, method: UnaryMethod, caller: Caller): void {
+  #serveUnary(stream: ServerHttp2Stream, path: string, method: UnaryMethod, caller: Caller, head: GrpcHead): void {
     const reader = new GrpcFrameReader(this.#settings.maxRequestBytes + OVERHEAD_BYTES)
     let request: Buffer | undefined
     stream.on('data', (chunk: Buffer) => {
       try {
         for (const message of reader.push(chunk)) request = message
       } catch (error) {
-        fail(stream, error)
+        fail(stream, error, head)
       }
     })
     stream.on('end', () => {
       this.#answer(method, path, request, caller).then(
-        (reply) => finish(stream, reply),
-        (error: unknown) => fail(stream, error),
+        (reply) => finish(stream, reply, head),
+        (error: unknown) => fail(stream, error, head),
       )
     })
   }
@@ -92,7 +95,7 @@ export class GrpcServer {
     return reply
   }
 
-  #serveWatch(stream: ServerHttp2Stream, path: string, caller: Caller): void {
+  #serveWatch(stream: ServerHttp2Stream, path: string, caller: Caller, head: GrpcHead): void {
     note(caller, path)
     const watch = serveWatch(this.#member, this.#settings, (response) => {
       const bytes = toBinary(Watch.method.watch.output, response)
@@ -101,16 +104,18 @@ export class GrpcServer {
     })
     this.#serveStream<WatchRequest>(
       stream,
+      head,
       Watch.method.watch,
       (request) => watch.handle(request),
       () => watch.close(),
     )
   }
 
-  #serveKeepAlive(stream: ServerHttp2Stream, path: string, caller: Caller): void {
+  #serveKeepAlive(stream: ServerHttp2Stream, path: string, caller: Caller, head: GrpcHead): void {
     note(caller, path)
     this.#serveStream<LeaseKeepAliveRequest>(
       stream,
+      head,
       Lease.method.leaseKeepAlive,
       ({ ID }) => {
         const lease = this.#member.leases.renew(ID, Date.now())
@@ -126,10 +131,16 @@ export class GrpcServer {
   }
 
   /** A stream of requests, each handled as it comes; headers go out at once, as grpc-go's do with the first message. */
-  #serveStream<T>(stream: ServerHttp2Stream, desc: DescMethod, handle: (request: T) => void, close: () => void): void {
+  #serveStream<T>(
+    stream: ServerHttp2Stream,
+    head: GrpcHead,
+    desc: DescMethod,
+    handle: (request: T) => void,
+    close: () => void,
+  ): void {
     const reader = new GrpcFrameReader(this.#settings.maxRequestBytes + OVERHEAD_BYTES)
     let trailers: Record<string, string> = { 'grpc-status': '0' }
-    stream.respond(HEADERS, { waitForTrailers: true })
+    stream.respond(head, { waitForTrailers: true })
     stream.on('wantTrailers', () => stream.sendTrailers(trailers))
     stream.on('close', close)
     stream.on('end', () => stream.end())
@@ -152,16 +163,16 @@ function decode(desc: DescMethod, bytes: Buffer): MessageShape<DescMessage> {
   }
 }
 
-function finish(stream: ServerHttp2Stream, reply: Uint8Array): void {
+function finish(stream: ServerHttp2Stream, reply: Uint8Array, head: GrpcHead): void {
   if (stream.destroyed || stream.headersSent) return
-  stream.respond(HEADERS, { waitForTrailers: true })
+  stream.respond(head, { waitForTrailers: true })
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
   stream.end(grpcFrame(reply))
 }
 
-function fail(stream: ServerHttp2Stream, error: unknown): void {
+function fail(stream: ServerHttp2Stream, error: unknown, head: GrpcHead): void {
   if (stream.destroyed || stream.headersSent) return
-  stream.respond({ ...HEADERS, ...trailersOf(error) }, { endStream: true })
+  stream.respond({ ...head, ...trailersOf(error) }, { endStream: true })
 }
 
 function trailersOf(error: unknown): Record<string, string> {

@@ -124,9 +124,13 @@ export class MemberProcess {
     })
   }
 
-  /** The line about a connection from there. */
+  /** The line about a connection from there, as far as it has come. */
+  find(remote: string): LogLine | undefined {
+    return this.log.find((line) => line['remote-addr'] === remote)
+  }
+
   lineAbout(remote: string): Promise<LogLine> {
-    return this.until(() => this.log.find((line) => line['remote-addr'] === remote), `a log line about ${remote}`)
+    return this.until(() => this.find(remote), `a log line about ${remote}`)
   }
 
   #hear(text: string): void {

@@ -1,0 +1,72 @@
+/** Puts the recorded connections of tls.json to our member: what the client saw, and what the member logged. */
+import { flagSet, MemberPlace, MemberProcess, type LogLine } from './member-process.ts'
+import { RecordedPki } from './recorded-pki.ts'
+import { Probe, type LoggedRefusal, type TlsAnswer, type TlsRow } from './tls-probe.ts'
+
+export class TlsReplay {
+  readonly #running: { place: MemberPlace; member: MemberProcess }[] = []
+  readonly #members = new Map<string, Promise<{ place: MemberPlace; member: MemberProcess; pki: RecordedPki }>>()
+  #sharedPki: RecordedPki | undefined
+
+  /** `undefined` where the client saw and the member logged what the row says. */
+  async replay(row: TlsRow): Promise<{ expected: string; got: string } | undefined> {
+    this.#members.set(row.flagSet, this.#members.get(row.flagSet) ?? this.#start(row.flagSet))
+    const { place, member, pki } = await this.#members.get(row.flagSet)!
+    const probe = new Probe(row, place.clientPort, pki)
+    const answer = await probe.run()
+    const wanted = row.answer.log.length > 0
+    const line = wanted ? await member.lineAbout(probe.local).catch(() => undefined) : member.find(probe.local)
+    const { log, ...expected } = row.answer
+    const [one, other] = [textOf(expected, log[0]), textOf(answer, line && loggedOf(line, place))]
+    return one === other ? undefined : { expected: one, got: other }
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#running.map(({ member }) => member.process.kill()))
+    for (const { place } of this.#running) place.remove()
+  }
+
+  async #start(name: string) {
+    const place = await MemberPlace.create()
+    // Certificates are the same for every member: they are made once, and the others look into that folder.
+    this.#sharedPki ??= await firstPki(place)
+    const pki = this.#sharedPki
+    const member = new MemberProcess(
+      place,
+      flagSet(name).map((flag) => flag.replaceAll('{pki}', pki.folder)),
+    )
+    this.#running.push({ place, member })
+    if (!(await member.serves())) throw new Error(`flag set ${name}: ${member.process.lastWords}`)
+    return { place, member, pki }
+  }
+}
+
+async function firstPki(place: MemberPlace): Promise<RecordedPki> {
+  const pki = new RecordedPki(place.pki)
+  for (const name of ['server', 'peer', 'peer-sep', 'server-serverauth']) pki.credential(name)
+  await pki.writeRevocationLists()
+  return pki
+}
+
+function loggedOf(line: LogLine, place: MemberPlace): LoggedRefusal {
+  const { error } = line
+  const names = ['server-name', 'ip-addresses', 'dns-names'].filter((name) => name in line)
+  return {
+    error: place.mask(String(error)),
+    ...Object.fromEntries(names.map((name) => [name, line[name]])),
+  }
+}
+
+/** What our listener leaves out: it never sees the client's hello. */
+const OFFER = /(: \[[0-9a-f ]+\]|; client offered: \[[0-9a-f ]+\]| \(\["[^)]*"\]\))$/
+
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)/g
+
+function textOf(answer: TlsAnswer, log: LoggedRefusal | undefined): string {
+  const { tls, ...rest } = answer
+  // A client that reads to the end cannot tell close_notify from a FIN.
+  const close = tls?.close === undefined ? undefined : tls.close === 'open' ? 'open' : 'closed'
+  const facts = tls && [tls.handshake, tls.version, tls.cipher, tls.alpn, tls.at, tls.alert, close]
+  const said = log && [log.error.replace(OFFER, ''), log['server-name'], log['ip-addresses'], log['dns-names']]
+  return JSON.stringify({ facts, ...rest, said }).replaceAll(TIME, '$time')
+}
