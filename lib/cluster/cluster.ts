@@ -12,6 +12,7 @@ import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
 import { createObjects } from './create-objects.ts'
 import { mint, readAuthority, type MintedCertificate } from './minted-certificate.ts'
+import { networkPolicy } from './network-policy.ts'
 import { Operator } from './operator.ts'
 import { waitUntilReady } from './ready.ts'
 import type { RunFolder } from './run-folder.ts'
@@ -121,6 +122,7 @@ export class Cluster {
     this.#parts.posture = posture
     this.#parts.rendered = rendered
     await components.stop(stop)
+    await this.#parts.wire.allow(networkPolicy(posture))
     components.start(start)
     await this.#operator.close()
     this.#operator = this.#administrator()

@@ -5,6 +5,7 @@ import { renderHost } from '../posture/render-host.ts'
 import { Wire } from '../wire/control.ts'
 import { Cluster, linkKey, type ClusterNeeds } from './cluster.ts'
 import { Components } from './components.ts'
+import { networkPolicy } from './network-policy.ts'
 import { makeRunFolder } from './run-folder.ts'
 import { Site } from './site.ts'
 
@@ -40,6 +41,7 @@ async function start(posture: Posture, options: StartOptions, undo: Array<() => 
   ])
   undo.push(() => wire.stop())
   if (wire.pid) run.watch(wire.pid)
+  await wire.allow(networkPolicy(posture))
   step('network and certificates')
 
   const captures = new Map<string, string>()

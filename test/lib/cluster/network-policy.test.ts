@@ -1,8 +1,11 @@
 /** Who may dial whom, from posture.yaml to the wire. */
 import t from 'tap'
 import { connect } from 'node:net'
-import { networkPolicy } from '../../../lib/cluster/network-policy.ts'
 import { loopbackPlan } from '../../../lib/cluster/addresses.ts'
+import { ATTACKER_HOST } from '../../../lib/cluster/cluster.ts'
+import { networkPolicy } from '../../../lib/cluster/network-policy.ts'
+import { startCluster } from '../../../lib/cluster/start-cluster.ts'
+import { loadPosture, withFile, type Posture } from '../../../lib/posture/posture.ts'
 import { readPostureFile } from '../../../lib/posture/posture-file.ts'
 import { listenPlain } from '../../../lib/tls/plain.ts'
 import { Wire } from '../../../lib/wire/control.ts'
@@ -83,9 +86,39 @@ t.test('the wire lets through exactly that', async (t) => {
   ])
 })
 
-function answer(host: string, port: number, localAddress: string): Promise<string> {
+t.test('a cluster stands behind its policy, and changes it with its posture', async (t) => {
+  const kubeadm = await loadPosture('kubeadm')
+  const allowing = (rules: string): Posture =>
+    withFile(
+      kubeadm,
+      'posture.yaml',
+      kubeadm.files.get('posture.yaml')!.replace('allow: everything', `allow:\n${rules}`),
+    )
+  const separated = allowing(`  - {from: anyone, to: control-plane, ports: [6443]}
+  - {from: control-plane, to: etcd, ports: [2379]}
+  - {from: control-plane, to: worker, ports: [10250]}
+`)
+  const cluster = await startCluster(separated)
+  t.teardown(() => cluster.stop())
+  const reach = (host: string, port: number): Promise<string> =>
+    answer(cluster.plan.host(host).face, port, cluster.plan.host(ATTACKER_HOST).face, 'not TLS')
+  const answers = async (): Promise<string[]> => [
+    await reach('control-plane-1', 6443),
+    await reach('etcd-1', 2379),
+    await reach('worker-1', 10250),
+  ]
+  const [apiserver, etcd, kubelet] = await answers()
+  t.match(apiserver, /^HTTP\/1\.0 400 Bad Request/, 'kube-apiserver is there for anyone')
+  t.strictSame([etcd, kubelet], ['ECONNRESET', 'ECONNRESET'], 'all else is not')
+  await cluster.become(kubeadm)
+  t.match(await reach('worker-1', 10250), /^HTTP\/1\.0 400 Bad Request/, 'until the posture allows it')
+})
+
+/** What is read there, or the error's code. */
+function answer(host: string, port: number, localAddress: string, said = ''): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, localAddress }).setEncoding('utf8')
+    if (said !== '') socket.write(said)
     let text = ''
     socket.on('data', (chunk: string) => (text += chunk))
     socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
