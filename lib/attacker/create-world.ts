@@ -41,7 +41,7 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     observe,
     api: async (request) => {
       const caller =
-        request.with === undefined ? await callerAs(request.as) : { ...plain, ...credentialOf(request.with) }
+        request.with === undefined ? await callerAs(request.as) : { ...plain, ...(await credentialOf(request.with)) }
       return requestOnce(order.network.apiserver, request, caller)
     },
     request: async (baseUrl, request) => requestOnce(baseUrl, request, await callerAs(request.as)),

@@ -1,7 +1,6 @@
 /** Reads what a foothold holds into what a connection needs. */
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { KeyPair } from '../tls/listen.ts'
 
 export interface Credential {
@@ -35,7 +34,9 @@ export async function credentialIn(folder: string, asked: string | undefined): P
 }
 
 /** What a kubeconfig's text holds by itself. */
-export function credentialOf(kubeconfig: string): Credential {
+export async function credentialOf(kubeconfig: string): Promise<Credential> {
+  // Most attackers hold no kubeconfig: reading one loads a YAML parser.
+  const { parseKubeconfig } = await import('../kube/kubeconfig.ts')
   const { user } = parseKubeconfig(kubeconfig)
   const credential: Credential = {}
   if (user.clientCertificateData && user.clientKeyData) {

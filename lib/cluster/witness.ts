@@ -57,23 +57,32 @@ export function witnessAs(name: string): void {
   component = name
 }
 
-/** Writes one witness line, whole and at once: a process that is killed next has still said it. */
+let waiting = ''
+
+/**
+ * Says one witness line. A refusal is written at once, whole, with all that was said before it: a process that is killed
+ * next has still said it. The rest is written at the end of the turn, many lines with one call.
+ */
 export function witness(facts: WitnessFacts): void {
   if (!isWitnessed) return
   const line: WitnessLine = { time: new Date().toISOString(), sequence: ++sequence, host, component, ...facts }
-  try {
-    writeSync(descriptor, `${JSON.stringify(line)}\n`)
-  } catch (error) {
-    // EAGAIN: the range reads slower than we speak. EPIPE: the range is gone, and the lifeline ends us.
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return retryWitness(`${JSON.stringify(line)}\n`)
+  if (waiting === '') setImmediate(() => write())
+  waiting += `${JSON.stringify(line)}\n`
+  if (facts.decision === 'refuse' || facts.about === 'listener') write()
+}
+
+function write(attempts = 1000): void {
+  let bytes = Buffer.from(waiting, 'utf8')
+  waiting = ''
+  for (let left = attempts; bytes.length > 0 && left > 0; left -= 1) {
+    try {
+      bytes = bytes.subarray(writeSync(descriptor, bytes))
+    } catch (error) {
+      // EPIPE: the range is gone, and the lifeline ends us. EAGAIN: it reads slower than we speak.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+    }
   }
 }
 
-function retryWitness(text: string, attempts = 1000): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
-  try {
-    writeSync(descriptor, text)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN' && attempts > 0) retryWitness(text, attempts - 1)
-  }
-}
+process.once('exit', () => write())

@@ -37,9 +37,9 @@ export async function stage(operator: Operator, variant: Variant): Promise<Stage
   return result
 }
 
-/** Takes the goal away again, so that a long run's cluster stays small. */
+/** Takes the Pod away again, so that a long run's kubelets stay small; the rest goes with the cluster. */
 export async function unstage(operator: Operator, goal: Staged): Promise<void> {
-  await operator.delete(`/api/v1/namespaces/${goal.namespace}`)
+  if (goal.node) await operator.delete(`/api/v1/namespaces/${goal.namespace}/pods/${goal.pod}`)
 }
 
 function secret(goal: Staged): object {
