@@ -15,7 +15,8 @@ import {
 } from '../../../lib/etcd/rpc_pb.ts'
 import { ERRORS } from '../errors.ts'
 import type { Member } from '../member.ts'
-import { checkPut, checkTxn, deleteRange, isReadOnly, put, range, txn } from '../mvcc/requests.ts'
+import { checkPut, checkTxn } from '../mvcc/check-requests.ts'
+import { deleteRange, isReadOnly, put, range, txn } from '../mvcc/requests.ts'
 import { Batch, keyBytes } from '../mvcc/store.ts'
 
 export const ETCD_VERSION = '3.6.16'
@@ -82,7 +83,7 @@ export function unaryMethods(member: Member, settings: ServiceSettings): Map<str
       checkTxn(request, settings.maxTxnOps)
       if (isReadOnly(request)) {
         await member.settled()
-        const result = txn(store, new Batch(store.index, store.revision), leases, request)
+        const result = txn(store, new Batch(store.index, store.revision + 1n), leases, request)
         result.header = member.header()
         return result
       }

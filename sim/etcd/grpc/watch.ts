@@ -10,7 +10,7 @@ import {
   type WatchResponse,
 } from '../../../lib/etcd/rpc_pb.ts'
 import type { Member } from '../member.ts'
-import { endText } from '../mvcc/requests.ts'
+import { endText, isIn } from '../mvcc/key-range.ts'
 import { keyText, type Commit } from '../mvcc/store.ts'
 
 interface Watcher {
@@ -40,7 +40,7 @@ export function serveWatch(member: Member, settings: WatchSettings, send: (respo
   const tell = (watcher: Watcher, commit: Commit): void => {
     if (commit.revision < watcher.next) return
     watcher.next = commit.revision + 1n
-    const events = commit.events.filter((event) => matches(watcher, event)).map((event) => shaped(watcher, event))
+    const events = wanted(watcher, commit)
     if (events.length > 0) reply(watcher.id, { events }, commit.revision)
   }
   const stop = member.onCommit((commit) => {
@@ -51,13 +51,24 @@ export function serveWatch(member: Member, settings: WatchSettings, send: (respo
   }, settings.progressIntervalMs)
   timer.unref()
 
+  /** All that a watch has missed comes in one answer, with the revision of now. */
+  const catchUp = (watcher: Watcher): void => {
+    const events = member.store.since(watcher.next).flatMap((commit) => wanted(watcher, commit))
+    watcher.next = member.store.revision + 1n
+    if (events.length > 0) reply(watcher.id, { events })
+  }
+
   const open = (request: WatchCreateRequest): void => {
-    const wanted = request.watchId
-    if (wanted !== 0n && watchers.has(wanted)) {
-      return reply(wanted, { created: true, canceled: true, cancelReason: 'etcdserver: duplicate watch ID' })
+    const chosen = request.watchId
+    const [start, end] = [keyText(request.key), endText(request.rangeEnd)]
+    if (end !== undefined && end !== '\0' && end <= start) {
+      return reply(-1n, { created: true, canceled: true, cancelReason: 'mvcc: watcher range is empty' })
+    }
+    if (chosen !== 0n && watchers.has(chosen)) {
+      return reply(chosen, { created: true, canceled: true, cancelReason: 'etcdserver: duplicate watch ID' })
     }
     while (watchers.has((lastId += 1n)));
-    const id = wanted === 0n ? lastId : wanted
+    const id = chosen === 0n ? lastId : chosen
     const { startRevision } = request
     const { store } = member
     reply(id, { created: true })
@@ -67,22 +78,23 @@ export function serveWatch(member: Member, settings: WatchSettings, send: (respo
     }
     const watcher: Watcher = {
       id,
-      start: keyText(request.key),
-      // A watch from a key to the end of all is asked for with a single zero byte.
-      end: endText(request.rangeEnd),
+      start,
+      end,
       request,
       next: startRevision > 0n ? startRevision : store.revision + 1n,
     }
     watchers.set(id, watcher)
-    if (startRevision > 0n) for (const commit of store.since(startRevision)) tell(watcher, commit)
+    if (startRevision > 0n) catchUp(watcher)
   }
 
   return {
     handle(request: WatchRequest): void {
       const { requestUnion } = request
       if (requestUnion.case === 'createRequest') open(requestUnion.value)
-      else if (requestUnion.case === 'progressRequest') reply(-1n, {})
-      else if (requestUnion.case === 'cancelRequest' && watchers.delete(requestUnion.value.watchId)) {
+      else if (requestUnion.case === 'progressRequest') {
+        // Nobody is told how far the watches are where there are none.
+        if (watchers.size > 0) reply(-1n, {})
+      } else if (requestUnion.case === 'cancelRequest' && watchers.delete(requestUnion.value.watchId)) {
         reply(requestUnion.value.watchId, { canceled: true })
       }
     },
@@ -94,15 +106,15 @@ export function serveWatch(member: Member, settings: WatchSettings, send: (respo
   }
 }
 
+/** The events of a commit that a watch asked for, as it asked for them. */
+function wanted(watcher: Watcher, commit: Commit): Event[] {
+  return commit.events.filter((event) => matches(watcher, event)).map((event) => shaped(watcher, event))
+}
+
 function matches(watcher: Watcher, event: Event): boolean {
-  const key = keyText(event.kv!.key)
-  const inRange =
-    watcher.end === undefined
-      ? key === watcher.start
-      : key >= watcher.start && (watcher.end === '\0' || key < watcher.end)
   const filter =
     event.type === Event_EventType.PUT ? WatchCreateRequest_FilterType.NOPUT : WatchCreateRequest_FilterType.NODELETE
-  return inRange && !watcher.request.filters.includes(filter)
+  return isIn(keyText(event.kv!.key), watcher) && !watcher.request.filters.includes(filter)
 }
 
 function shaped(watcher: Watcher, event: Event): Event {

@@ -9,6 +9,7 @@ import {
   RangeRequest_SortOrder,
   RangeRequest_SortTarget,
   RangeResponseSchema,
+  ResponseHeaderSchema,
   ResponseOpSchema,
   type Compare,
   type DeleteRangeRequest,
@@ -18,12 +19,14 @@ import {
   type RangeRequest,
   type RangeResponse,
   type RequestOp,
+  type ResponseHeader,
   type ResponseOp,
   TxnResponseSchema,
   type TxnRequest,
   type TxnResponse,
 } from '../../../lib/etcd/rpc_pb.ts'
 import { ERRORS } from '../errors.ts'
+import { endText } from './key-range.ts'
 import { keyText, type Batch, type Store } from './store.ts'
 
 /** What a write needs to know of leases. */
@@ -106,12 +109,6 @@ export function put(store: Store, batch: Batch, leases: LeaseBook, request: PutR
   return create(PutResponseSchema, request.prevKv && before ? { prevKv: before } : {})
 }
 
-export function checkPut(request: PutRequest): void {
-  if (request.key.length === 0) throw ERRORS.emptyKey()
-  if (request.ignoreValue && request.value.length > 0) throw ERRORS.valueProvided()
-  if (request.ignoreLease && request.lease !== 0n) throw ERRORS.leaseProvided()
-}
-
 export function deleteRange(
   store: Store,
   batch: Batch,
@@ -127,27 +124,6 @@ export function deleteRange(
   return create(DeleteRangeResponseSchema, { deleted: BigInt(gone.length), prevKvs: request.prevKv ? gone : [] })
 }
 
-/** etcd's default for --max-txn-ops. */
-export function checkTxn(request: TxnRequest, maxOps: number): void {
-  const most = Math.max(request.compare.length, request.success.length, request.failure.length)
-  if (most > maxOps) throw ERRORS.tooManyOps()
-  for (const compare of request.compare) if (compare.key.length === 0) throw ERRORS.emptyKey()
-  for (const list of [request.success, request.failure]) {
-    const puts = new Set<string>()
-    for (const { request: operation } of list) {
-      if (operation.case === 'requestTxn') checkTxn(operation.value, maxOps)
-      if (operation.case === 'requestRange' && operation.value.key.length === 0) throw ERRORS.emptyKey()
-      if (operation.case === 'requestDeleteRange' && operation.value.key.length === 0) throw ERRORS.emptyKey()
-      if (operation.case === undefined) throw ERRORS.keyNotFound()
-      if (operation.case !== 'requestPut') continue
-      checkPut(operation.value)
-      const key = keyText(operation.value.key)
-      if (puts.has(key)) throw ERRORS.duplicateKey()
-      puts.add(key)
-    }
-  }
-}
-
 export function txn(store: Store, batch: Batch, leases: LeaseBook, request: TxnRequest): TxnResponse {
   const succeeded = request.compare.every((compare) => holds(store, compare))
   const chosen = succeeded ? request.success : request.failure
@@ -158,25 +134,30 @@ export function txn(store: Store, batch: Batch, leases: LeaseBook, request: TxnR
 }
 
 function operate(store: Store, batch: Batch, leases: LeaseBook, { request }: RequestOp): ResponseOp {
+  // Every answer says how far the key space is by then; that of a nested transaction has a header and says nothing in it.
+  const header = (): ResponseHeader => create(ResponseHeaderSchema, { revision: batch.reached })
   switch (request.case) {
     case 'requestRange': {
-      const revision = request.value.revision > 0n ? store.readRevision(request.value.revision) : batch.revision
-      return create(ResponseOpSchema, {
-        response: { case: 'responseRange', value: range(store, request.value, revision) },
-      })
+      const revision = request.value.revision > 0n ? store.readRevision(request.value.revision) : batch.reached
+      const value = range(store, request.value, revision)
+      value.header = header()
+      return create(ResponseOpSchema, { response: { case: 'responseRange', value } })
     }
-    case 'requestPut':
-      return create(ResponseOpSchema, {
-        response: { case: 'responsePut', value: put(store, batch, leases, request.value) },
-      })
-    case 'requestDeleteRange':
-      return create(ResponseOpSchema, {
-        response: { case: 'responseDeleteRange', value: deleteRange(store, batch, leases, request.value) },
-      })
-    case 'requestTxn':
-      return create(ResponseOpSchema, {
-        response: { case: 'responseTxn', value: txn(store, batch, leases, request.value) },
-      })
+    case 'requestPut': {
+      const value = put(store, batch, leases, request.value)
+      value.header = header()
+      return create(ResponseOpSchema, { response: { case: 'responsePut', value } })
+    }
+    case 'requestDeleteRange': {
+      const value = deleteRange(store, batch, leases, request.value)
+      value.header = header()
+      return create(ResponseOpSchema, { response: { case: 'responseDeleteRange', value } })
+    }
+    case 'requestTxn': {
+      const value = txn(store, batch, leases, request.value)
+      value.header = create(ResponseHeaderSchema, {})
+      return create(ResponseOpSchema, { response: { case: 'responseTxn', value } })
+    }
     default:
       throw ERRORS.keyNotFound()
   }
@@ -226,8 +207,4 @@ function holdsFor(kv: KeyValue, compare: Compare): boolean {
     default:
       return result === 0
   }
-}
-
-export function endText(rangeEnd: Uint8Array): string | undefined {
-  return rangeEnd.length === 0 ? undefined : keyText(rangeEnd)
 }

@@ -95,6 +95,11 @@ export class Batch {
     this.revision = revision
   }
 
+  /** The revision that a read within the batch sees: the batch's own once it has written. */
+  get reached(): bigint {
+    return this.operations.length > 0 ? this.revision : this.revision - 1n
+  }
+
   /** Returns what lay there before. */
   put(key: string, value: Uint8Array, lease: bigint): KeyValue | undefined {
     const before = this.#index.latest(key)
