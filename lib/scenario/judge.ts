@@ -44,6 +44,7 @@ export function judge(trial: Trial): Outcome {
   if (trial.proof !== undefined) return { kind: 'through', proof: trial.proof }
   if (trial.timedOut) return { kind: 'unclear', reason: 'hang: the act did not come to an end' }
   return (
+    stoppedByRoute(trial) ??
     stoppedByWitness(trial) ??
     stoppedByAnswer(trial) ??
     stoppedByCipher(trial) ?? {
@@ -65,6 +66,14 @@ function offTheWire(trial: Trial): string | undefined {
       !trial.carried.has(line.remote),
   )
   return stray && `${stray.component} on ${stray.host} was dialled from ${stray.remote}`
+}
+
+/** Network separation: the wire itself let none of the attacker's connections through. */
+function stoppedByRoute(trial: Trial): Outcome | undefined {
+  const mine = trial.ledger.filter((entry) => isAttackers(entry, trial))
+  if (mine.length === 0 || mine.some(({ ended }) => ended !== 'refused: route')) return undefined
+  const { from, to, port } = mine.at(-1)!
+  return { kind: 'stopped', by: 'network', layer: 'route', code: 'refused', text: `${from} -> ${to}:${port}` }
 }
 
 /** The last refusal that a component witnessed about a connection of this attempt. */

@@ -134,6 +134,18 @@ t.test('a connection that never went over the wire makes the row unclear, even w
   t.match(judge(trial({ proof: 'the canary', witness: [loop] })), { kind: 'through' })
 })
 
+t.test('network separation is the network speaking, and only if nothing got through', async (t) => {
+  const cut = entry({ ended: 'refused: route' })
+  const reset = { local: `${FACE}:40001`, remote: '127.20.1.1:6443', code: 'ECONNRESET' }
+  t.match(judge(trial({ observed: [reset], ledger: [cut] })), {
+    kind: 'stopped',
+    by: 'network',
+    layer: 'route',
+    code: 'refused',
+  })
+  t.match(judge(trial({ observed: [reset], ledger: [cut, entry({ id: 2 })] })), { kind: 'unclear' })
+})
+
 t.test('a closed port is closed only on a host that answers and does not claim it', async (t) => {
   const refused = (port: number) => ({ remote: `127.20.1.1:${port}`, layer: 'tcp' as const, code: 'ECONNREFUSED' })
   t.match(judge(trial({ observed: [refused(8080)] })), {
