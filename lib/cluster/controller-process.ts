@@ -67,6 +67,11 @@ export async function runController(program: ControllerProgram): Promise<void> {
 function readFlags({ name, flags: table }: ControllerProgram, version: string, argv: readonly string[]): FlagSet {
   try {
     const flags = parsePflags(table, argv, { component: name, version })
+    if (flags.isSet('help')) {
+      const lines = table.filter(({ hidden }) => !hidden).map((flag) => `      --${flag.name} ${flag.type}`)
+      process.stdout.write(`Usage:\n  ${name} [flags]\n\nFlags:\n${lines.join('\n')}\n`)
+      process.exit(0)
+    }
     if (flags.string('version') === 'true') {
       process.stdout.write(`Kubernetes ${version}\n`)
       process.exit(0)
