@@ -58,6 +58,12 @@ export function serveWatch(member: Member, settings: WatchSettings, send: (respo
     if (events.length > 0) reply(watcher.id, { events })
   }
 
+  const nextId = (): bigint => {
+    do lastId += 1n
+    while (watchers.has(lastId))
+    return lastId
+  }
+
   const open = (request: WatchCreateRequest): void => {
     const chosen = request.watchId
     const [start, end] = [keyText(request.key), endText(request.rangeEnd)]
@@ -65,10 +71,10 @@ export function serveWatch(member: Member, settings: WatchSettings, send: (respo
       return reply(-1n, { created: true, canceled: true, cancelReason: 'mvcc: watcher range is empty' })
     }
     if (chosen !== 0n && watchers.has(chosen)) {
-      return reply(chosen, { created: true, canceled: true, cancelReason: 'etcdserver: duplicate watch ID' })
+      const cancelReason = 'mvcc: duplicate watch ID provided on the WatchStream'
+      return reply(-1n, { created: true, canceled: true, cancelReason })
     }
-    while (watchers.has((lastId += 1n)));
-    const id = chosen === 0n ? lastId : chosen
+    const id = chosen === 0n ? nextId() : chosen
     const { startRevision } = request
     const { store } = member
     reply(id, { created: true })

@@ -1,5 +1,5 @@
 /** The certificates of the recorded etcd answers, made anew from their properties, in one folder. */
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../../../lib/settings/package-root.ts'
@@ -58,15 +58,13 @@ export class RecordedPki {
   readonly #rows = new Map(recorded<CredentialRow>('credentials.json').map((row) => [row.name, row]))
   readonly #cas = new Map<string, WrittenCertificate>()
   readonly #made = new Map<string, { written: WrittenCertificate; pair: PemPair }>()
-  /** All leaves share it: nobody compares keys, and an RSA key costs a tenth of a second. */
-  readonly #leafKey = rsaKey()
 
   /** Writes CAs into the folder; leaves follow when somebody asks for them. */
   constructor(folder: string) {
     this.folder = folder
     for (const [issuer, name] of Object.entries(CAS)) {
       const commonName = issuer.replace(/^CN=| .*$/g, '')
-      const ca = writeCertificate({ subject: [['CN', commonName]], ...CA_PROPERTIES, key: rsaKey() })
+      const ca = writeCertificate({ subject: [['CN', commonName]], ...CA_PROPERTIES, key: rsaKey(issuer) })
       this.#cas.set(issuer, ca)
       this.#save(`${name}.crt`, pemOf(ca.der))
     }
@@ -114,7 +112,8 @@ export class RecordedPki {
       keyUsage: row.keyUsage ?? ['digitalSignature', 'keyEncipherment'],
       notBeforeSecondsFromNow,
       notAfterSecondsFromNow,
-      key: this.#leafKey,
+      // All leaves share one: nobody compares keys.
+      key: rsaKey('leaf'),
       ...(serial === undefined ? {} : { serial: BigInt(`0x${serial}`) }),
     } as CertificateProperties
     const issuer = row.issuer === row.subject ? undefined : this.#ca(row.issuer)
@@ -132,7 +131,7 @@ export class RecordedPki {
     // A leaf that signs, and the intermediate, which no file holds.
     if (issuer !== 'CN=etcd-int-ca') return this.#leaf('healthcheck-client').written
     const made = writeCertificate(
-      { subject: [['CN', 'etcd-int-ca']], ...CA_PROPERTIES, key: rsaKey() },
+      { subject: [['CN', 'etcd-int-ca']], ...CA_PROPERTIES, key: rsaKey(issuer) },
       this.#ca('CN=etcd-ca'),
     )
     this.#cas.set(issuer, made)
@@ -151,13 +150,13 @@ const CA_PROPERTIES = {
   notAfterSecondsFromNow: 10 * YEAR_SECONDS,
 } as const
 
-function rsaKey(): KeyObject {
-  const { privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  })
-  return createPrivateKey(privateKey)
+const keys = new Map<string, KeyObject>()
+
+/** The key of that name, the same for every PKI of this process: one costs a tenth of a second. */
+function rsaKey(name: string): KeyObject {
+  const key = keys.get(name) ?? generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  keys.set(name, key)
+  return key
 }
 
 function pairOf(chain: readonly WrittenCertificate[]): PemPair {

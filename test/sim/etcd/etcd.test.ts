@@ -1,0 +1,389 @@
+/** etcd: its key space and log as pure parts, then a member as a process that is killed and comes back. */
+import t from 'tap'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { etcdClient, type EtcdClient } from '../../../lib/etcd/client.ts'
+import { readStore } from '../../../lib/etcd/disk.ts'
+import { Event_EventType } from '../../../lib/etcd/kv_pb.ts'
+import { messageFromJson, type JsonValue } from '../../../lib/etcd/proto-json.ts'
+import {
+  RangeRequestSchema,
+  TxnRequestSchema,
+  WatchRequestSchema,
+  type RangeResponse,
+  type WatchResponse,
+} from '../../../lib/etcd/rpc_pb.ts'
+import { encodeWalRecord, readWal, WAL_FILE, type WalRecord } from '../../../lib/etcd/wal.ts'
+import { Leases } from '../../../sim/etcd/leases.ts'
+import { checkTxn } from '../../../sim/etcd/mvcc/check-requests.ts'
+import { range, txn } from '../../../sim/etcd/mvcc/requests.ts'
+import { Batch, keyBytes, keyText, Store } from '../../../sim/etcd/mvcc/store.ts'
+import { Member } from '../../../sim/etcd/member.ts'
+import { serveWatch } from '../../../sim/etcd/grpc/watch.ts'
+import { EXCEPTIONS as GRPC_EXCEPTIONS } from '../../fidelity/etcd/grpc-exceptions.ts'
+import { GrpcReplay, type GrpcRow } from '../../fidelity/etcd/grpc-replay.ts'
+import { flagSet, MemberPlace, MemberProcess } from '../../fidelity/etcd/member-process.ts'
+import { recorded, RecordedPki } from '../../fidelity/etcd/recorded-pki.ts'
+import { EXCEPTIONS as TLS_EXCEPTIONS } from '../../fidelity/etcd/tls-exceptions.ts'
+import type { TlsRow } from '../../fidelity/etcd/tls-probe.ts'
+import { TlsReplay } from '../../fidelity/etcd/tls-replay.ts'
+
+/** Every fifth row of these flag sets and profiles; the fidelity tests put all of them. */
+const SAMPLE_STEP = 5
+const SAMPLED = new Set(['mtls', 'server-tls', 'crl', 'allowed-hostname', 'tls12-only'])
+
+const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString()
+const base64 = (words: string): string => Buffer.from(words).toString('base64')
+
+function put(store: Store, key: string, value: string, lease = 0n): void {
+  store.transact((batch) => batch.put(key, keyBytes(value), lease))
+}
+
+function ask(store: Store, json: Record<string, JsonValue>): RangeResponse {
+  const request = messageFromJson(RangeRequestSchema, json)
+  return range(store, request, store.readRevision(request.revision))
+}
+
+const shown = ({ kvs }: RangeResponse): string[] => kvs.map(({ key, value }) => `${text(key)}=${text(value)}`)
+
+function refusal(act: () => unknown): string {
+  try {
+    act()
+    return 'nothing refused'
+  } catch (error) {
+    const { code, message } = error as Error & { code: string }
+    return `${code}: ${message}`
+  }
+}
+
+t.test('store: revisions, history and compaction', async (t) => {
+  const store = new Store()
+  t.equal(store.revision, 1n)
+  put(store, 'a', '1')
+  put(store, 'a', '2')
+  put(store, 'b', '3')
+  t.match(store.index.latest('a'), { createRevision: 2n, modRevision: 3n, version: 2n })
+  store.transact((batch) => {
+    batch.delete('a')
+    batch.put('c', keyBytes('4'), 0n)
+  })
+  t.equal(store.revision, 5n, 'one batch is one revision')
+  t.equal(store.transact((batch) => batch.delete('nobody')).commit, undefined)
+  t.equal(store.revision, 5n, 'nothing done is no revision')
+  put(store, 'a', '5')
+  t.match(store.index.latest('a'), { createRevision: 6n, modRevision: 6n, version: 1n }, 'a key begins anew')
+  const all = { key: base64('a'), range_end: base64('\0') }
+  t.strictSame(shown(ask(store, all)), ['a=5', 'b=3', 'c=4'])
+  t.strictSame(shown(ask(store, { ...all, revision: '3' })), ['a=2'])
+  t.strictSame(shown(ask(store, { ...all, revision: '5' })), ['b=3', 'c=4'])
+  t.strictSame(shown(ask(store, { ...all, sort_order: 'DESCEND', sort_target: 'KEY' })), ['c=4', 'b=3', 'a=5'])
+  t.strictSame(shown(ask(store, { ...all, sort_target: 'VALUE' })), ['b=3', 'c=4', 'a=5'])
+  t.match(ask(store, { ...all, limit: '2' }), { more: true, count: 3n, kvs: { length: 2 } })
+  t.strictSame(shown(ask(store, { ...all, keys_only: true, min_mod_revision: '5' })), ['a=', 'c='])
+  t.equal(
+    refusal(() => store.readRevision(7n)),
+    'OutOfRange: etcdserver: mvcc: required revision is a future revision',
+  )
+
+  store.compact(5n)
+  const compacted = 'OutOfRange: etcdserver: mvcc: required revision has been compacted'
+  t.equal(
+    refusal(() => store.readRevision(4n)),
+    compacted,
+  )
+  t.equal(
+    refusal(() => store.compact(5n)),
+    compacted,
+  )
+  t.strictSame(shown(ask(store, { ...all, revision: '5' })), ['b=3', 'c=4'])
+  t.strictSame(
+    store.since(5n).map(({ revision }) => revision),
+    [5n, 6n],
+  )
+})
+
+t.test('store: a refused batch leaves nothing behind', async (t) => {
+  const store = new Store()
+  put(store, 'a', '1')
+  const half = (batch: Batch): void => {
+    batch.put('a', keyBytes('2'), 0n)
+    batch.put('b', keyBytes('2'), 0n)
+    batch.delete('a')
+    throw new Error('no')
+  }
+  t.throws(() => store.transact(half), { message: 'no' })
+  t.equal(store.revision, 2n)
+  t.strictSame(shown(ask(store, { key: base64('a'), range_end: base64('\0') })), ['a=1'])
+  put(store, 'b', '3')
+  t.match(store.index.latest('b'), { createRevision: 3n, version: 1n })
+})
+
+t.test('txn: what it asks, does and refuses', async (t) => {
+  const store = new Store()
+  const leases = new Leases()
+  const run = (json: Record<string, JsonValue>) => {
+    const request = messageFromJson(TxnRequestSchema, json)
+    checkTxn(request, 3)
+    return store.transact((batch) => txn(store, batch, leases, request)).result
+  }
+  const putOf = (key: string): JsonValue => ({ request_put: { key: base64(key), value: base64('v') } })
+  const deleteOf = (key: string, end = ''): JsonValue => ({
+    request_delete_range: { key: base64(key), range_end: base64(end) },
+  })
+  const missing = { target: 'VERSION', key: base64('k'), version: '0' }
+  t.match(run({ compare: [missing], success: [putOf('k')], failure: [putOf('late')] }), { succeeded: true })
+  t.match(run({ compare: [missing], success: [putOf('k')], failure: [putOf('late')] }), { succeeded: false })
+  t.ok(store.index.latest('late'))
+  const revision = store.revision
+  run({ success: [putOf('x'), { request_txn: { success: [putOf('y')] } }] })
+  t.equal(store.revision, revision + 1n, 'nested ones write in the same revision')
+  const wholeRange = { key: base64('k'), range_end: base64('\0'), target: 'MOD', result: 'LESS', mod_revision: '99' }
+  t.match(run({ compare: [wholeRange] }), { succeeded: true }, 'a compare may be of a range')
+
+  const twice = 'InvalidArgument: etcdserver: duplicate key given in txn request'
+  t.equal(
+    refusal(() => run({ success: [putOf('d'), putOf('d')] })),
+    twice,
+  )
+  t.equal(
+    refusal(() => run({ success: [putOf('d/1'), deleteOf('d/', 'd0')] })),
+    twice,
+  )
+  t.equal(
+    refusal(() => run({ success: [putOf('d'), { request_txn: { failure: [putOf('d')] } }] })),
+    twice,
+  )
+  t.equal(
+    refusal(() => run({ success: [deleteOf('d'), { request_txn: { success: [putOf('d')] } }] })),
+    twice,
+  )
+  t.match(run({ success: [{ request_txn: { success: [putOf('d')], failure: [putOf('d')] } }] }), { succeeded: true })
+  t.match(run({ success: [putOf('e'), deleteOf('d')], failure: [putOf('e')] }), { succeeded: true })
+  t.equal(
+    refusal(() => run({ failure: [putOf('1'), putOf('2'), putOf('3'), putOf('4')] })),
+    'InvalidArgument: etcdserver: too many operations in txn request',
+  )
+  const leased = { request_put: { key: base64('l'), value: '', lease: '7' } }
+  const before = store.revision
+  t.equal(
+    refusal(() => run({ success: [putOf('f'), leased] })),
+    'NotFound: etcdserver: requested lease not found',
+  )
+  t.equal(store.revision, before)
+  t.equal(store.index.latest('f'), undefined)
+})
+
+t.test('lease: raised, renewed, expired', async (t) => {
+  const leases = new Leases()
+  t.match(leases.grant(1n, 1n, 0), { ttlSeconds: 2n, expiresAtMs: 2000 }, 'shorter ones are raised')
+  leases.grant(2n, 10n, 0)
+  leases.attach(2n, 'k')
+  t.strictSame(
+    leases.expired(2000).map(({ id }) => id),
+    [1n],
+  )
+  t.match(leases.renew(2n, 5000), { expiresAtMs: 15_000, keys: new Set(['k']) })
+  t.equal(leases.renew(3n, 0), undefined)
+  t.strictSame(leases.expired(14_999), [leases.get(1n)])
+})
+
+function open(dataDir: string): Member {
+  const urls = { peerUrls: ['http://127.0.0.1:1'], clientUrls: [] }
+  return new Member({
+    name: 'm',
+    dataDir,
+    ...urls,
+    clusterToken: 'x',
+    fsync: true,
+    onFailure: (error) => t.fail(error),
+  })
+}
+
+function folder(t: { teardown: (end: () => void) => void }): string {
+  const path = mkdtempSync(join(tmpdir(), 'etcd-test-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+t.test('watch: what came before, what comes, and the end', async (t) => {
+  const member = open(folder(t))
+  t.teardown(() => member.close())
+  const write = (key: string, value: string): Promise<unknown> =>
+    member.write((batch) => (value === '' ? batch.delete(key) : batch.put(key, keyBytes(value), 0n)))
+  const said: string[] = []
+  const watch = serveWatch(member, { progressIntervalMs: 3_600_000 }, (response: WatchResponse) => {
+    const { watchId, created, canceled, cancelReason, compactRevision, events, header } = response
+    const told = events.map(
+      ({ type, kv, prevKv }) =>
+        `${type === Event_EventType.PUT ? 'put' : 'del'} ${keyText(kv!.key)}=${text(kv!.value)}<${text(prevKv?.value)}`,
+    )
+    const marks = [created && 'created', canceled && `canceled ${cancelReason}${compactRevision}`].filter(Boolean)
+    said.push([`${watchId}@${header!.revision}`, ...marks, ...told].join(' '))
+  })
+  const say = (json: JsonValue): void => watch.handle(messageFromJson(WatchRequestSchema, json))
+  const heard = (): string[] => said.splice(0)
+  await write('a', '1')
+  await write('a', '2')
+  await write('b', '3')
+
+  say({ progress_request: {} })
+  t.strictSame(heard(), [], 'without a watch there is no progress')
+  say({ create_request: { key: base64('a'), start_revision: '2', prev_kv: true } })
+  t.strictSame(heard(), ['0@4 created', '0@4 put a=1< put a=2<1'], 'what it missed comes at once')
+  say({ create_request: { key: base64('a'), range_end: base64('c'), filters: ['NOPUT'], watch_id: '9' } })
+  say({ create_request: { key: base64('x'), watch_id: '9' } })
+  t.strictSame(heard(), ['9@4 created', '-1@4 created canceled mvcc: duplicate watch ID provided on the WatchStream0'])
+  await write('b', '')
+  await write('a', '5')
+  t.strictSame(heard(), ['9@5 del b=<', '0@6 put a=5<2'])
+  say({ progress_request: {} })
+  say({ cancel_request: { watch_id: '0' } })
+  t.strictSame(heard(), ['-1@6', '0@6 canceled 0'])
+  await write('a', '6')
+  t.strictSame(heard(), [])
+  await member.compact(5n)
+  say({ create_request: { key: base64('a'), start_revision: '3' } })
+  say({ create_request: { key: base64('z'), range_end: base64('a') } })
+  t.strictSame(heard(), ['1@7 created', '1@0 canceled 5', '-1@7 created canceled mvcc: watcher range is empty0'])
+  watch.close()
+  await write('b', '8')
+  await write('b', '')
+  t.strictSame(heard(), [])
+})
+
+t.test('log: a torn tail is cut off, whatever was torn', async (t) => {
+  const records: WalRecord[] = [
+    { kind: 'leaseGrant', id: 7n, ttlSeconds: 60n },
+    { kind: 'compact', revision: 3n },
+    { kind: 'leaseRevoke', id: 7n },
+  ]
+  const frames = records.map(encodeWalRecord)
+  const whole = Buffer.concat(frames)
+  const read = (log: Buffer) => readWal(log)
+  t.strictSame(read(whole), { records, wholeBytes: whole.length })
+  const kept = frames[0]!.length + frames[1]!.length
+  for (let length = kept; length < whole.length; length += 1) {
+    const { records: left, wholeBytes } = read(whole.subarray(0, length))
+    if (left.length !== 2 || wholeBytes !== kept)
+      t.fail(`cut at ${length}: ${left.length} records, ${wholeBytes} bytes`)
+  }
+  for (let at = kept; at < whole.length; at += 1) {
+    const flipped = Buffer.from(whole)
+    flipped[at]! ^= 1
+    if (read(flipped).records.length !== 2) t.fail(`flipped at ${at}: taken for whole`)
+  }
+
+  const dataDir = folder(t)
+  const log = join(dataDir, WAL_FILE)
+  const first = open(dataDir)
+  await first.write((batch) => batch.put('a', keyBytes('1'), 0n))
+  await first.grantLease(5n, 600n)
+  await first.write((batch) => batch.put('b', keyBytes('2'), 5n))
+  first.close()
+  t.equal(statSync(log).mode & 0o777, 0o600)
+  t.equal(statSync(join(dataDir, 'member')).mode & 0o777, 0o700)
+  const { size } = statSync(log)
+  appendFileSync(log, readFileSync(log).subarray(0, 20))
+  const second = open(dataDir)
+  t.equal(statSync(log).size, size, 'half a record is gone')
+  t.equal(second.store.revision, 3n)
+  t.match(second.leases.get(5n), { ttlSeconds: 600n, keys: new Set(['b']) })
+  await second.revokeLease(5n)
+  second.close()
+  const third = open(dataDir)
+  t.equal(third.store.index.latest('b'), undefined, 'a lease takes its keys along, over a restart too')
+  t.equal(third.store.revision, 4n)
+  third.close()
+  truncateSync(log, size - 1)
+  const fourth = open(dataDir)
+  t.equal(fourth.store.revision, 2n, 'what was cut into is gone whole')
+  fourth.close()
+  t.strictSame(
+    (await readStore(dataDir)).map(({ key, value, revision }) => `${key}=${text(value)}@${revision}`),
+    ['a=1@2'],
+  )
+})
+
+t.test('member: kill -9 takes nothing that was acknowledged', async (t) => {
+  const place = await MemberPlace.create()
+  t.teardown(() => place.remove())
+  const pki = new RecordedPki(place.pki)
+  for (const name of ['server', 'peer']) pki.credential(name)
+  const start = async (): Promise<{ member: MemberProcess; client: EtcdClient }> => {
+    const member = new MemberProcess(place, flagSet('mtls'))
+    t.ok(await member.serves(), 'it serves')
+    const client = etcdClient({
+      endpoints: [`https://127.0.0.1:${place.clientPort}`],
+      caPem: pki.pem('etcd-ca.crt'),
+      keyPair: pki.credential('healthcheck-client'),
+    })
+    return { member, client }
+  }
+  const { member, client } = await start()
+  let acknowledged = 0n
+  const writers = Array.from({ length: 8 }, async (_, writer) => {
+    for (let count = 0; ; count += 1) {
+      const { header } = await client.put({ key: `w/${writer}`, value: String(count) })
+      if (header!.revision > acknowledged) acknowledged = header!.revision
+      if (acknowledged > 150n && writer === 0) void member.process.kill()
+    }
+  })
+  const ends = await Promise.allSettled(writers)
+  t.ok(
+    ends.every(({ status }) => status === 'rejected'),
+    'the kill came in the middle of writes',
+  )
+  await client.close()
+  await member.process.kill()
+
+  const again = await start()
+  const { header, kvs } = await again.client.range({ key: 'w/', prefix: true })
+  t.ok(header!.revision >= acknowledged, `${acknowledged} was acknowledged, ${header!.revision} is there`)
+  t.equal(kvs.length, 8)
+  const events: bigint[] = []
+  const seen = new Promise<void>((resolve) => {
+    void again.client.watch(
+      { key: 'w/', prefix: true, startRevision: 2n },
+      {
+        response: ({ events: some }) => {
+          events.push(...some.map(({ kv }) => kv!.modRevision))
+          if (BigInt(events.length) >= header!.revision - 1n) resolve()
+        },
+        end: () => {},
+      },
+    )
+  })
+  await seen
+  t.strictSame(
+    events,
+    Array.from({ length: Number(header!.revision) - 1 }, (_, index) => BigInt(index + 2)),
+    'no revision is missing, none came twice',
+  )
+  t.match(again.member.witnessed, [{ about: 'listener', decision: 'open' }])
+  t.ok(
+    again.member.witnessed.some(
+      ({ about, identity, request }) =>
+        about === 'request' && identity === 'kube-etcd-healthcheck-client' && request === '/etcdserverpb.KV/Range w/',
+    ),
+  )
+  await again.client.close()
+  const ended = new Promise<void>((resolve) => again.member.process.once('exit', () => resolve()))
+  again.member.process.child.kill('SIGTERM')
+  await ended
+  t.equal(again.member.process.exited?.code, 0)
+})
+
+t.test('a sample of the recorded rows', async (t) => {
+  const [grpc, tls] = [new GrpcReplay(), new TlsReplay()]
+  t.teardown(() => Promise.all([grpc.end(), tls.end()]))
+  const sample = <Row extends { id: string }>(rows: Row[], exceptions: object, setup: (row: Row) => string): Row[] =>
+    rows
+      .filter((row) => SAMPLED.has(setup(row)))
+      .filter(({ id }, index) => index % SAMPLE_STEP === 0 && !(id in exceptions))
+  const calls = sample(recorded<GrpcRow>('grpc.json'), GRPC_EXCEPTIONS, ({ profile }) => profile)
+  const connections = sample(recorded<TlsRow>('tls.json'), TLS_EXCEPTIONS, ({ flagSet }) => flagSet)
+  for (const row of calls) t.equal((await grpc.replay(row))?.got, undefined, row.id)
+  for (const row of connections) t.equal((await tls.replay(row))?.got, undefined, row.id)
+  t.comment(`${calls.length} calls, ${connections.length} connections`)
+})
