@@ -14,7 +14,7 @@ import { createObjects } from './create-objects.ts'
 import { mint, readAuthority, type MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
 import { Operator } from './operator.ts'
-import { waitUntilReady } from './ready.ts'
+import { waitUntilReady, type ReadyOptions } from './ready.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Site } from './site.ts'
 import type { WitnessLine } from './witness.ts'
@@ -41,6 +41,11 @@ export interface ClusterParts {
   captures: ReadonlyMap<string, string>
   sessionKeys: boolean
   release: () => Promise<void>
+}
+
+interface ReadyFacts {
+  onStep?: (step: string) => void
+  restarted?: NonNullable<ReadyOptions['restarted']>
 }
 
 export class Cluster {
@@ -123,20 +128,22 @@ export class Cluster {
     this.#parts.rendered = rendered
     await components.stop(stop)
     await this.#parts.wire.allow(networkPolicy(posture))
+    const at = new Date()
     components.start(start)
     await this.#operator.close()
     this.#operator = this.#administrator()
-    await this.ready()
+    await this.ready({ restarted: { launches: start, at } })
   }
 
   /** Waits until every component answers from outside, and creates the posture's objects meanwhile. */
-  async ready(onStep: (step: string) => void = () => {}): Promise<void> {
+  async ready({ onStep = () => {}, restarted }: ReadyFacts = {}): Promise<void> {
     const { components, rendered, posture, plan } = this.#parts
     const launches = rendered.flatMap((host) => host.launches)
     await waitUntilReady({
       operator: this.#operator,
       components,
       launches,
+      ...(restarted ? { restarted } : {}),
       whenServing: async () => {
         onStep('kube-apiserver ready')
         await createObjects(this.#operator, renderClusterObjects(posture, plan))

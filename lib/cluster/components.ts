@@ -15,6 +15,9 @@ const COMPILED = fileURLToPath(new URL('../../', import.meta.url))
 /** Those that hold a Lease give it back on the way out: while the API still answers. */
 const LEASE_HOLDERS = new Set(['kube-scheduler', 'kube-controller-manager'])
 
+/** A Lease that is not given back keeps the next one waiting for 15 s: worth some patience on a busy machine. */
+const STOP_GRACE_MS = 5000
+
 export interface ComponentsOptions {
   plan: AddressPlan
   run: RunFolder
@@ -77,7 +80,7 @@ export class Components {
         group.map(async (launch) => {
           const process = this.#processes.get(keyOf(launch))
           this.#processes.delete(keyOf(launch))
-          await process?.stop()
+          await process?.stop(STOP_GRACE_MS)
         }),
       )
     await end(launches.filter(({ component }) => LEASE_HOLDERS.has(component)))

@@ -9,6 +9,8 @@ export interface ReadyOptions {
   operator: Operator
   components: Components
   launches: readonly Launch[]
+  /** Launches that were started at that moment or later: a Lease that was renewed before is their predecessor's. */
+  restarted?: { launches: readonly Launch[]; at: Date }
   /** Run once kube-apiserver serves, while the others join. */
   whenServing: () => Promise<void>
   deadlineMs?: number
@@ -40,7 +42,9 @@ export async function waitUntilReady(options: ReadyOptions): Promise<void> {
       if (component === 'kubelet')
         await until(() => isNodeReady(operator, host), `node ${host} is not Ready`, options, end)
       if (!LEADERS.includes(component)) return
-      await until(() => leads(operator, component), `${component} does not hold its Lease`, options, end)
+      const isNew = options.restarted?.launches.some((launch) => launch.component === component)
+      const since = isNew ? options.restarted?.at : undefined
+      await until(() => leads(operator, component, since), `${component} does not hold its Lease`, options, end)
     }),
   )
 }
@@ -86,7 +90,8 @@ async function isNodeReady(operator: Operator, name: string): Promise<boolean> {
   return conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
 }
 
-async function leads(operator: Operator, name: string): Promise<boolean> {
+async function leads(operator: Operator, name: string, since: Date | undefined): Promise<boolean> {
   const lease = await operator.find(`/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/${name}`)
-  return Boolean((lease?.['spec'] as { holderIdentity?: string } | undefined)?.holderIdentity)
+  const { holderIdentity, renewTime } = (lease?.['spec'] ?? {}) as { holderIdentity?: string; renewTime?: string }
+  return Boolean(holderIdentity) && (since === undefined || Date.parse(renewTime ?? '') > since.getTime())
 }

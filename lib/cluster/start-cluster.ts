@@ -64,7 +64,7 @@ async function start(posture: Posture, options: StartOptions, undo: Array<() => 
 
   const cluster = new Cluster({ posture, site, plan, run, wire, components, rendered, captures, sessionKeys, release })
   undo.push(() => cluster.operator.close())
-  await cluster.ready(step)
+  await cluster.ready({ onStep: step })
   return cluster
 }
 
