@@ -1,7 +1,10 @@
 /** Flags to settings, with etcd's checks in etcd's order and words (server/etcdmain/config.go, server/embed/config.go). */
+import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { join } from 'node:path'
 import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import { CIPHER_SUITES, type TlsPolicy, type TlsVersion } from '../../lib/tls/policy.ts'
+import { initialClusterProblem } from './initial-cluster.ts'
 
 /** A configuration that etcd refuses: exit 1, `failed to verify flags` or `discovery failed`. */
 export class ConfigError extends Error {
@@ -90,7 +93,13 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
       throw new ConfigError('failed to verify flags', `expected IP in URL for binding (${bare(url)})`)
     }
   }
+  const state = flags.string('initial-cluster-state')
+  if (state !== 'new' && state !== 'existing') {
+    throw new ValueError(`invalid value ${JSON.stringify(state)} for flag -initial-cluster-state: invalid value`)
+  }
   checkTls(settings)
+  const problem = initialClusterProblem(flags, existsSync(join(settings.dataDir, 'member')))
+  if (problem !== undefined) throw new ConfigError('discovery failed', problem)
   return settings
 }
 
@@ -129,6 +138,15 @@ function goList(words: readonly string[]): string {
 
 const TLS_VERSIONS: Readonly<Record<string, TlsVersion>> = { 'TLS1.2': 'TLSv1.2', 'TLS1.3': 'TLSv1.3' }
 
+/** Go still knows them; OpenSSL has none of them to offer. */
+const FORGOTTEN_SUITES: ReadonlySet<string> = new Set([
+  'TLS_RSA_WITH_RC4_128_SHA',
+  'TLS_RSA_WITH_3DES_EDE_CBC_SHA',
+  'TLS_ECDHE_RSA_WITH_RC4_128_SHA',
+  'TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA',
+  'TLS_ECDHE_ECDSA_WITH_RC4_128_SHA',
+])
+
 function policyOf(flags: FlagSet): TlsPolicy {
   const version = (name: string, fallback: TlsVersion): TlsVersion => {
     const text = flags.string(name)
@@ -152,9 +170,10 @@ function policyOf(flags: FlagSet): TlsPolicy {
   if (suites.length > 0 && minVersion === 'TLSv1.3') {
     throw new ConfigError('failed to verify flags', 'cipher suites cannot be configured when only TLS1.3 is enabled')
   }
-  const unknown = suites.find((suite) => !CIPHER_SUITES.has(suite))
+  const unknown = suites.find((suite) => !CIPHER_SUITES.has(suite) && !FORGOTTEN_SUITES.has(suite))
   if (unknown) throw new ConfigError('discovery failed', `unexpected TLS cipher suite ${JSON.stringify(unknown)}`)
-  return { minVersion, maxVersion, ...(suites.length > 0 ? { cipherSuites: suites } : {}) }
+  const known = suites.filter((suite) => CIPHER_SUITES.has(suite))
+  return { minVersion, maxVersion, ...(suites.length > 0 ? { cipherSuites: known } : {}) }
 }
 
 /** types.NewURLs: a scheme, host:port, no path. */

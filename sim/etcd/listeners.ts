@@ -24,6 +24,7 @@ import { hostOf, portOf, type TlsFiles } from './config.ts'
 import { GRPC_HEAD, type Caller, type GrpcServer } from './grpc/server.ts'
 import { CORS_HEADERS } from './http-endpoints.ts'
 import { log } from './log.ts'
+import { checkTlsFiles, readTlsFile } from './tls-files.ts'
 
 export interface PortOptions {
   url: URL
@@ -133,8 +134,9 @@ async function plain({ url }: PortOptions, address: string, serve: Serve): Promi
 
 async function overTls(options: PortOptions, address: string, serve: Serve): Promise<Listener> {
   const { url, tls, policy, kind } = options
-  checkFiles(tls)
-  const caPem = tls.trustedCaFile ? readFile(tls.trustedCaFile) : undefined
+  if (kind === 'client') checkHttp2Suites(policy.cipherSuites)
+  checkTlsFiles(tls)
+  const caPem = tls.trustedCaFile ? readTlsFile(tls.trustedCaFile) : undefined
   const verify = handshakeVerifier(tls, caPem)
   const rejected = (error: string, connection: TlsConnection, leaf?: Certificate): void =>
     log('warn', `rejected connection on ${kind === 'peer' ? 'peer' : 'client'} endpoint`, {
@@ -220,19 +222,11 @@ function keyPairOf({ certFile, keyFile }: TlsFiles): KeyPair | undefined {
   }
 }
 
-function checkFiles({ certFile, keyFile }: TlsFiles): void {
-  if (!certFile !== !keyFile)
-    throw new Error(`KeyFile and CertFile must both be present[key: ${keyFile}, cert: ${certFile}]`)
-  readFile(certFile)
-  readFile(keyFile)
-}
+const HTTP2_SUITES = ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256']
 
-function readFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'no such file or directory' : code === 'EACCES' ? 'permission denied' : String(code)
-    throw new Error(`open ${path}: ${why}`, { cause: error })
-  }
+/** golang.org/x/net/http2, ConfigureServer (RFC 9113 section 9.2.2). */
+function checkHttp2Suites(suites: readonly string[] | undefined): void {
+  if (!suites || HTTP2_SUITES.some((suite) => suites.includes(suite))) return
+  const text = `http2: TLSConfig.CipherSuites is missing an HTTP/2-required AES_128_GCM_SHA256 cipher (need at least one of ${HTTP2_SUITES.join(' or ')})`
+  throw new Error(text)
 }

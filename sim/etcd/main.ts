@@ -21,6 +21,12 @@ if (argv.includes('--version') || argv.includes('-version')) {
   process.stdout.write(`etcd Version: ${ETCD_VERSION}\n`)
   process.exit(0)
 }
+if (argv.some((word) => ['-h', '-help', '--help'].includes(word))) {
+  process.stdout.write(
+    `Usage:\n\n  etcd [flags]\n    Start an etcd server.\n\n${FLAGS.map(({ name }) => `  --${name}\n`).join('')}`,
+  )
+  process.exit(0)
+}
 await start(readSettings(argv))
 
 function readSettings(argv: readonly string[]): EtcdSettings {
@@ -145,7 +151,18 @@ function openMember(settings: EtcdSettings): Member {
 }
 
 /** http URLs take no notice of TLS flags, and say so. */
-function warnOfIgnoredTls({ listenClientUrls, client }: EtcdSettings): void {
+function warnOfIgnoredTls({ listenClientUrls, listenPeerUrls, client, peer }: EtcdSettings): void {
+  for (const url of listenPeerUrls) {
+    if (url.protocol !== 'http:') continue
+    const fields = { 'peer-url': `http://${url.host}` }
+    if (peer.keyFile || peer.certFile) {
+      log('warn', 'scheme is HTTP while key and cert files are present; ignoring key and cert files', fields)
+    }
+    if (peer.clientCertAuth) {
+      const text = 'scheme is HTTP while --peer-client-cert-auth is enabled; ignoring client cert auth for this URL'
+      log('warn', text, fields)
+    }
+  }
   for (const url of listenClientUrls) {
     if (url.protocol !== 'http:') continue
     const fields = { 'client-url': `http://${url.host}` }

@@ -112,8 +112,8 @@ export class RecordedPki {
       keyUsage: row.keyUsage ?? ['digitalSignature', 'keyEncipherment'],
       notBeforeSecondsFromNow,
       notAfterSecondsFromNow,
-      // All leaves share one: nobody compares keys.
-      key: rsaKey('leaf'),
+      // Most leaves share one: nobody compares keys, but for a member's own files.
+      key: rsaKey(name === 'peer' ? 'peer' : 'leaf'),
       ...(serial === undefined ? {} : { serial: BigInt(`0x${serial}`) }),
     } as CertificateProperties
     const issuer = row.issuer === row.subject ? undefined : this.#ca(row.issuer)

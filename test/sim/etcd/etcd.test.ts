@@ -25,6 +25,7 @@ import { EXCEPTIONS as GRPC_EXCEPTIONS } from '../../fidelity/etcd/grpc-exceptio
 import { GrpcReplay, type GrpcRow } from '../../fidelity/etcd/grpc-replay.ts'
 import { flagSet, MemberPlace, MemberProcess } from '../../fidelity/etcd/member-process.ts'
 import { recorded, RecordedPki } from '../../fidelity/etcd/recorded-pki.ts'
+import { replayStart, type StartRow } from '../../fidelity/etcd/start-replay.ts'
 import { EXCEPTIONS as TLS_EXCEPTIONS } from '../../fidelity/etcd/tls-exceptions.ts'
 import type { TlsRow } from '../../fidelity/etcd/tls-probe.ts'
 import { TlsReplay } from '../../fidelity/etcd/tls-replay.ts'
@@ -385,5 +386,9 @@ t.test('a sample of the recorded rows', async (t) => {
   const connections = sample(recorded<TlsRow>('tls.json'), TLS_EXCEPTIONS, ({ flagSet }) => flagSet)
   for (const row of calls) t.equal((await grpc.replay(row))?.got, undefined, row.id)
   for (const row of connections) t.equal((await tls.replay(row))?.got, undefined, row.id)
+  const refusals = ['key-mismatch', 'ca-garbage', 'https-without-cert', 'initial-cluster-mismatch', 'tls-min-over-max']
+  const starts = recorded<StartRow>('start.json').filter(({ id }) => refusals.includes(id))
+  for (const row of starts) t.equal((await replayStart(row))?.got, undefined, row.id)
+  t.equal(starts.length, refusals.length)
   t.comment(`${calls.length} calls, ${connections.length} connections`)
 })
