@@ -93,11 +93,13 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
   const worker = async (): Promise<void> => {
     const site = await Site.claim()
     let cluster: Cluster | undefined
-    const isNear = (key: string): boolean => cluster !== undefined && key.split(' ', 1)[0] === cluster.posture.name
+    let at: string | undefined
+    const cost = (key: string): number => costOfChange(at, key, options.controls)
     try {
-      for await (const { key, tasks } of work.batches(options.signal, isNear)) {
+      for await (const { key, tasks } of work.batches(options.signal, cost)) {
         const { posture } = tasks[0]!.how
         const needs = needsOf(tasks)
+        at = key
         cluster = await reshape(cluster, posture, needs)
         cluster ??= await options.startCluster(posture, { ...needs, site })
         for (let task = tasks.shift(); task && !options.signal?.aborted; task = tasks.shift()) {
@@ -114,6 +116,22 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
   }
   await Promise.all(Array.from({ length: options.clusters ?? 2 }, worker))
   return rows
+}
+
+/** More than any change of controls. */
+const NEW_CLUSTER = 1000
+
+/** A change that leaves sealed Secrets behind needs a new cluster next: it comes last. */
+const SEALING = 100
+
+/** How much a cluster must change from one key's posture to the other's: files that the differing controls touch. */
+function costOfChange(from: string | undefined, to: string, controls: readonly Control[]): number {
+  const [name, ...wanted] = to.split(' ')
+  const [nameNow, ...held] = from?.split(' ') ?? []
+  if (name !== nameNow) return NEW_CLUSTER
+  const differing = [...wanted.filter((each) => !held.includes(each)), ...held.filter((each) => !wanted.includes(each))]
+  const files = new Set(differing.flatMap((each) => controls.find(({ id }) => id === each.slice(1))?.files ?? []))
+  return files.size + (wanted.some((each) => each.includes('encryption')) ? SEALING : 0)
 }
 
 /**

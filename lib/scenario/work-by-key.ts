@@ -11,14 +11,14 @@ export class WorkByKey<T> {
     this.#wakeAll()
   }
 
-  /** Batches for one worker, first those that it prefers, until nothing waits and no other worker has anything in hand that could bring more. */
+  /** Batches for one worker, the cheapest first, until nothing waits and nobody has anything in hand that could bring more. */
   async *batches(
     signal?: AbortSignal,
-    prefers: (key: string) => boolean = () => false,
+    cost: (key: string) => number = () => 0,
   ): AsyncGenerator<{ key: string; tasks: T[] }> {
     for (;;) {
       if (signal?.aborted) break
-      const next = [...this.#waiting].find(([key]) => prefers(key)) ?? [...this.#waiting][0]
+      const next = cheapest(this.#waiting, cost)
       if (!next) {
         if (this.#inHand === 0) break
         await new Promise<void>((resolve) => this.#wake.push(resolve))
@@ -40,4 +40,13 @@ export class WorkByKey<T> {
   #wakeAll(): void {
     for (const wake of this.#wake.splice(0)) wake()
   }
+}
+
+function cheapest<T>(waiting: ReadonlyMap<string, T>, cost: (key: string) => number): [string, T] | undefined {
+  let best: { entry: [string, T]; cost: number } | undefined
+  for (const entry of waiting) {
+    const its = cost(entry[0])
+    if (best === undefined || its < best.cost) best = { entry, cost: its }
+  }
+  return best?.entry
 }
