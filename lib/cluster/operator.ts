@@ -20,7 +20,7 @@ export interface OperatorOptions {
 
 const POD_DEADLINE_MS = 8000
 const OBJECT_DEADLINE_MS = 5000
-const POLL_MS = 15
+const POLL_MS = 40
 
 export class Operator {
   readonly client: KubeClient

@@ -17,7 +17,7 @@ export interface ReadyOptions {
 }
 
 const DEADLINE_MS = 20_000
-const POLL_MS = 15
+const POLL_MS = 40
 
 /** Components that say by a Lease of their name in kube-system that they lead. */
 const LEADERS = ['kube-scheduler', 'kube-controller-manager']

@@ -34,12 +34,13 @@ export function arrange(base: Posture, variant: Variant, controls: readonly Cont
 function alter(arrangement: Arrangement, controls: readonly Control[], how: 'weaken' | 'restore', id: string): void {
   const control = controls.find((each) => each.id === id)
   if (!control) throw new UnknownControl(`[control_unknown] no control is called ${JSON.stringify(id)}`)
-  arrangement.posture = control[how](arrangement.posture)
+  const before = arrangement.posture
   const dropped = ` -${id}`
   // What a premise dropped and a twin restores is the posture that was: no other cluster for it.
   if (how === 'restore' && arrangement.clusterKey.endsWith(dropped)) {
     arrangement.clusterKey = arrangement.clusterKey.slice(0, -dropped.length)
   } else arrangement.clusterKey += ` ${how === 'weaken' ? '-' : '+'}${id}`
+  arrangement.posture = changed(before, arrangement.clusterKey, () => control[how](before))
 }
 
 /** `without etcd-client-cert-auth`, `as admin`, `at worker-1`. */
@@ -48,4 +49,16 @@ export function changeText(change: Change): string {
   if ('restore' in change) return `with ${[change.restore].flat().join(' and ')}`
   if ('foothold' in change) return `as ${change.foothold.name}`
   return `at ${change.target}`
+}
+
+const known = new Map<string, WeakRef<Posture>>()
+
+/** Many acts share a change: what a key stands for is made once, from the same posture of before. */
+function changed(before: Posture, key: string, make: () => Posture): Posture {
+  const name = `${before.folder} ${key}`
+  const found = known.get(name)?.deref()
+  if (found) return found
+  const made = make()
+  known.set(name, new WeakRef(made))
+  return made
 }
