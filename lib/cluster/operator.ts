@@ -60,6 +60,13 @@ export class Operator {
     return this.client.create(path, object)
   }
 
+  /** Creates an object where there is none of its name yet. */
+  async ensure(path: string, object: object): Promise<void> {
+    await this.create(path, object).catch((error: unknown) => {
+      if (!(error instanceof StatusError && error.status === 409)) throw error
+    })
+  }
+
   /** Creates a Pod; admission may learn of its service account a moment after the API did. */
   async createPod(pod: KubeObject): Promise<void> {
     const path = `/api/v1/namespaces/${pod.metadata.namespace}/pods`

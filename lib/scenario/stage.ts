@@ -1,10 +1,13 @@
-/** Puts a goal into a cluster for one attempt: a fresh canary, in a namespace of its own, so that acts do not meet. */
+/** Puts a goal into a cluster for one attempt: a fresh canary in objects with names of their own, so that acts do not meet. */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Operator } from '../cluster/operator.ts'
 import type { KubeObject } from '../kube/object.ts'
 import type { Variant, Staged } from './scenario.ts'
 
 let staged = 0
+
+/** Where everything of a run lies. */
+const NAMESPACE = 'range'
 
 /**
  * A canary starts with a word that is easy to find raw and in base64 at offset 0 (`Y2FuYXJ5`), so that components can
@@ -20,11 +23,19 @@ export function sha256(text: string): string {
 
 export async function stage(operator: Operator, variant: Variant): Promise<Staged> {
   const { goal } = variant
-  const namespace = `range-${++staged}`
+  const number = String(++staged).padStart(4, '0')
   const canary = newCanary()
   const node = 'node' in goal && goal.node !== undefined ? goal.node : ''
-  const result: Staged = { variant: variant.id, namespace, secret: 'canary', pod: 'vault', node, canary }
-  await operator.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+  const namespace = NAMESPACE
+  const result: Staged = {
+    variant: variant.id,
+    namespace,
+    secret: `canary-${number}`,
+    pod: `vault-${number}`,
+    node,
+    canary,
+  }
+  await operator.ensure('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   if ('read' in goal && goal.read === 'secret') {
     await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret(result))
   }
@@ -37,9 +48,11 @@ export async function stage(operator: Operator, variant: Variant): Promise<Stage
   return result
 }
 
-/** Takes the Pod away again, so that a long run's kubelets stay small; the rest goes with the cluster. */
+/** Takes the goal away again, so that a long run's cluster stays small. */
 export async function unstage(operator: Operator, goal: Staged): Promise<void> {
-  if (goal.node) await operator.delete(`/api/v1/namespaces/${goal.namespace}/pods/${goal.pod}`)
+  const { namespace, pod, secret } = goal
+  if (goal.node) await operator.delete(`/api/v1/namespaces/${namespace}/pods/${pod}`)
+  await operator.delete(`/api/v1/namespaces/${namespace}/secrets/${secret}`)
 }
 
 function secret(goal: Staged): object {

@@ -48,7 +48,7 @@ system showed it, sent on to the API in a TokenReview, and in plain HTTP the Sec
   ],
   async meanwhile(operator, goal) {
     await operator.meetKubelet(goal.node, { bearer: goal.canary })
-    await operator.startPod(goal, 'courier')
+    await operator.startPod(goal, `courier-of-${goal.pod}`)
   },
   async attempt(world) {
     // Where the API is plain HTTP nobody asks for a certificate.

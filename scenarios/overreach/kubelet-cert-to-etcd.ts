@@ -54,7 +54,8 @@ export default scenario({
   ],
   async attempt(world, variant) {
     const etcd = await world.etcd(world.network.etcd[0] ?? '')
-    if (variant === 'shared-ca-read') return etcd.range(`/registry/secrets/${world.goal.namespace}/`)
+    if (variant === 'shared-ca-read')
+      return etcd.range(`/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
     const { key, value } = clusterAdminBinding(world.mark)
     await etcd.put(key, value)
     return []

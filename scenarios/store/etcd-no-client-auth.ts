@@ -52,6 +52,6 @@ export default scenario({
       await etcd.put(key, value)
       return []
     }
-    return etcd.range(`/registry/secrets/${world.goal.namespace}/`)
+    return etcd.range(`/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
   },
 })
