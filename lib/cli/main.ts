@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { COMPONENTS } from '../posture/component.ts'
 import { packageRoot } from '../settings/package-root.ts'
 import { EXIT } from './exit.ts'
 
@@ -21,6 +22,7 @@ Examples:
   mtls-range attack anon-apiserver --posture kubeadm one attack, one posture
   mtls-range attack --posture ./my-cluster --json    your own posture, one JSON row per line
   mtls-range up --posture hardened                   a cluster to point kubectl, etcdctl and Wireshark at
+  mtls-range run etcd --version                      one component alone, with the real binary's flags
 
 Exit codes: 0 every row as expected · 1 a row is not · 2 usage or harness fault`,
   )
@@ -52,8 +54,32 @@ program
   .option('--timing', 'say where the time of the start went')
   .action(async (options: object) => (await import('./up.ts')).up(options))
 
+program
+  .command('run')
+  .usage('<component> [flags…]')
+  .description("Start one component alone, with the real binary's own flags, output, signals and exit codes.")
+  .addHelpText(
+    'after',
+    `
+Components: ${COMPONENTS.join(', ')}
+All that follows the component's name is the component's: \`mtls-range run etcd --help\` is etcd's help.
+
+Example:
+  mtls-range run etcd --name m0 --listen-client-urls http://127.0.0.9:2379 --advertise-client-urls http://127.0.0.9:2379`,
+  )
+  .action((_options: object, command: Command) => command.help({ error: true }))
+
+// Whoever read our output has read enough: `mtls-range list | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : EXIT.fault)
+})
+
 try {
-  await program.parseAsync()
+  const [name, component, ...flags] = process.argv.slice(2)
+  // Before commander sees it: nothing after a component's name is ours to read.
+  if (name === 'run' && component !== undefined && !component.startsWith('-')) {
+    await (await import('./run.ts')).run(component, flags)
+  } else await program.parseAsync()
 } catch (error) {
   process.exitCode = report(error)
 }

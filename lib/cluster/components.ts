@@ -1,16 +1,13 @@
 /** The processes of a cluster: started, heard, and ended; the wire listens where they do. */
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Launch } from '../posture/render-host.ts'
 import type { Wire } from '../wire/control.ts'
 import type { AddressPlan } from './addresses.ts'
+import { simulatedCommand } from './component-command.ts'
 import { ComponentProcess } from './component-process.ts'
-import { nodeCommand, TLS_ENVIRONMENT } from './node-command.ts'
+import { TLS_ENVIRONMENT } from './node-command.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { WitnessLine } from './witness.ts'
-
-/** The compiled tree that this file lies in: components are spawned from it by path. */
-const COMPILED = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Those that hold a Lease give it back on the way out: while the API still answers. */
 const LEASE_HOLDERS = new Set(['kube-scheduler', 'kube-controller-manager'])
@@ -96,9 +93,8 @@ export class Components {
   }
 
   #commandOf(launch: Launch): string[] {
-    const main = join(COMPILED, 'sim', launch.component, 'main.js')
     const keyLog = this.#options.sessionKeys ? [`--tls-keylog=${this.#keyLogFile(launch)}`, '--no-warnings'] : []
-    return nodeCommand([...keyLog, main, ...launch.args], { tls: true })
+    return simulatedCommand(launch.component, launch.args, keyLog)
   }
 
   #keyLogFile({ component, host }: { component: string; host: string }): string {

@@ -7,6 +7,8 @@
  * - MTLS_RANGE_BACK: the address its listeners really bind; only the wire dials it
  * - MTLS_RANGE_LOOP: this host's own 127.0.0.1
  */
+import { isLoopback } from '../tls/loopback.ts'
+
 export interface Place {
   host: string
   face?: string
@@ -24,12 +26,27 @@ export function placeFromEnvironment(env: NodeJS.ProcessEnv = process.env): Plac
 
 const WILDCARDS = new Set(['', '0.0.0.0', '::', '[::]', '*'])
 
-/** The addresses to bind for a listen flag: a wildcard means this host's back and loop, or 127.0.0.1 without a place. */
+/**
+ * The addresses to bind for a listen flag. A wildcard means this host's back and loop. Without a place it means
+ * 127.0.0.1, and the process says so on stderr, once; it means itself where there is no interface but `lo` to reach.
+ */
 export function listenAddresses(place: Place, address: string): string[] {
   if (!WILDCARDS.has(address)) return [address]
   const own = [place.back, place.loop].filter((each) => each !== undefined)
-  return own.length > 0 ? own : ['127.0.0.1']
+  if (own.length > 0) return own
+  const wildcard = address.includes(':') ? '::' : '0.0.0.0'
+  if (isLoopback(wildcard)) return [wildcard]
+  if (!said.has(wildcard)) {
+    said.add(wildcard)
+    process.stderr.write(
+      `[wildcard_confined] ${wildcard}: only addresses of the loopback interface are used, so this is 127.0.0.1 ` +
+        '(give an address of 127/8 to choose another)\n',
+    )
+  }
+  return ['127.0.0.1']
 }
+
+const said = new Set<string>()
 
 /** The address to dial out from: the host's face, except to the host's own loop. */
 export function dialFrom(place: Place, target: string): string | undefined {

@@ -127,7 +127,9 @@ async function start(settings: EtcdSettings): Promise<void> {
     process.once(signal, () => {
       log('info', 'received signal; shutting down', { signal: signal === 'SIGINT' ? 'interrupt' : 'terminated' })
       member.close()
-      process.exit(0)
+      // As etcd's pkg/osutil does: by the very signal, except as process 1, which the kernel does not end that way.
+      if (process.pid === 1) process.exit(0)
+      process.kill(process.pid, signal)
     })
   }
 }
