@@ -13,11 +13,27 @@ export { nameToString, type Name } from './name.ts'
 
 const NONE = Buffer.alloc(0)
 
+/** The same few certificates come with every connection; a flood of others must not be kept. */
+const MOST_REMEMBERED = 128
+const remembered = new Map<string, Certificate>()
+
 /**
- * Reads one certificate as Go 1.26's x509.ParseCertificate does, in the same order.
+ * Reads one certificate as Go 1.26's x509.ParseCertificate does, in the same order. The same bytes give the same value,
+ * which nobody changes.
  * @throws CertificateParseError with Go's text
  */
 export function parseCertificate(der: Buffer): Certificate {
+  const key = der.toString('latin1')
+  let certificate = remembered.get(key)
+  if (!certificate) {
+    certificate = parse(der)
+    if (remembered.size >= MOST_REMEMBERED) remembered.delete(remembered.keys().next().value!)
+    remembered.set(key, certificate)
+  }
+  return certificate
+}
+
+function parse(der: Buffer): Certificate {
   const raw = new DerReader(der).readElement(SEQUENCE) ?? refuse('x509: malformed certificate')
   const outer = new DerReader(raw).read(SEQUENCE) ?? refuse('x509: malformed certificate')
   const rawTbsCertificate = outer.readElement(SEQUENCE) ?? refuse('x509: malformed tbs certificate')

@@ -14,13 +14,23 @@ export const GO_KEY_TYPES: Record<PublicKey['kind'], string> = {
   DSA: '*dsa.PublicKey',
 }
 
+/** Who signed whom does not change, whatever the time and the pool: it is computed once for two certificates. */
+const decided = new WeakMap<Certificate, WeakMap<Certificate, { problem: string | undefined }>>()
+
 /** Go's Certificate.CheckSignatureFrom: why `parent` cannot have signed `child`, in Go's words; `undefined` if it has. */
 export function signatureProblem(child: Certificate, parent: Certificate): string | undefined {
   const isCA = parent.basicConstraintsValid ? parent.isCA : parent.version !== 3
   const mayNotSign = parent.keyUsage?.length ? !parent.keyUsage.includes('keyCertSign') : false
   if (!isCA || mayNotSign) return 'x509: invalid signature: parent certificate cannot sign this kind of certificate'
   if (parent.publicKey === undefined) return UNIMPLEMENTED
-  return check(child.signatureAlgorithm, child.rawTbsCertificate, child.signature, parent.publicKey)
+  const ofParent = decided.get(parent) ?? new WeakMap<Certificate, { problem: string | undefined }>()
+  decided.set(parent, ofParent)
+  let decision = ofParent.get(child)
+  if (!decision) {
+    decision = { problem: check(child.signatureAlgorithm, child.rawTbsCertificate, child.signature, parent.publicKey) }
+    ofParent.set(child, decision)
+  }
+  return decision.problem
 }
 
 function check(
