@@ -2,12 +2,12 @@
 import { constants, gunzipSync } from 'node:zlib'
 import { grpcMessages } from './grpc-read.ts'
 import { readHttp1 } from './http1-read.ts'
-import { http2Bodies } from './http2-read.ts'
+import { readHttp2, type Http2Direction } from './http2-read.ts'
 import type { Direction } from './relay.ts'
 import { spdyStreams } from './spdy-read.ts'
 import { channelsOf, FrameReader, messagesOf } from './websocket-frames.ts'
 
-export type Carried = 'http1' | 'http2' | 'grpc' | 'websocket' | 'spdy' | 'gzip'
+export type Carried = 'http1' | 'http2' | 'http2-headers' | 'grpc' | 'websocket' | 'spdy' | 'gzip'
 
 export interface Unwrapped {
   direction: Direction
@@ -19,10 +19,10 @@ const DIRECTIONS: readonly Direction[] = ['toCallee', 'toCaller']
 
 /** Both directions of one connection from its first byte. What is not understood gives nothing. */
 export function unwrap(toCallee: Buffer, toCaller: Buffer): Unwrapped[] {
-  const asked = http2Bodies(toCallee, 'client')
+  const asked = readHttp2(toCallee, 'client')
   if (asked !== undefined) {
-    const bodies = { toCallee: asked, toCaller: http2Bodies(toCaller, 'server') ?? [] }
-    return DIRECTIONS.flatMap((direction) => bodies[direction].flatMap((body) => http2Body(direction, body)))
+    const both = { toCallee: asked, toCaller: readHttp2(toCaller, 'server') ?? { bodies: [], headers: [] } }
+    return DIRECTIONS.flatMap((direction) => http2Direction(direction, both[direction]))
   }
   const http1 = readHttp1(toCallee, toCaller)
   if (http1 === undefined) return []
@@ -32,6 +32,14 @@ export function unwrap(toCallee: Buffer, toCaller: Buffer): Unwrapped[] {
     ...messages[direction].flatMap(({ body }) => inflated({ direction, layer: 'http1', bytes: body })),
     ...(upgraded === undefined ? [] : upgradedStream(direction, upgraded.protocol, upgraded[direction])),
   ]).filter(({ bytes }) => bytes.length > 0)
+}
+
+function http2Direction(direction: Direction, { bodies, headers }: Http2Direction): Unwrapped[] {
+  const text = headers.map((fields) => fields.map(([name, value]) => `${name}: ${value}\n`).join('')).join('\n')
+  return [
+    ...(text === '' ? [] : [{ direction, layer: 'http2-headers' as const, bytes: Buffer.from(text, 'latin1') }]),
+    ...bodies.flatMap((body) => http2Body(direction, body)),
+  ]
 }
 
 function http2Body(direction: Direction, body: Buffer): Unwrapped[] {

@@ -10,6 +10,7 @@ import { gzipSync } from 'node:zlib'
 import { CaptureError } from '../../../lib/wire/capture-error.ts'
 import { formsOf } from '../../../lib/wire/canary-forms.ts'
 import { Wire, type TapHandle } from '../../../lib/wire/control.ts'
+import { readHttp2 } from '../../../lib/wire/http2-read.ts'
 import { injectKeys } from '../../../lib/wire/inject-keys.ts'
 import { readCapture } from '../../../lib/wire/pcapng-read.ts'
 import { interfaceDescription, sectionHeader } from '../../../lib/wire/pcapng.ts'
@@ -19,6 +20,11 @@ import { tcpConnections } from '../../../lib/wire/tcp-streams.ts'
 
 const CANARY = 'canary-5f2c8e91d07b4a36'
 const BASE64 = Buffer.from(CANARY).toString('base64')
+/** What a header value may hold, among letters of 5 bits: nghttp2 sends Huffman codes where that is shorter. */
+const ALL_BYTES = Array.from({ length: 224 }, (_, index) => String.fromCharCode(index + 32))
+  .filter((character) => character !== '\x7f')
+  .map((character) => `aaaaaaaa${character}`)
+  .join('')
 const [FRONT, BACK] = [CANARY.slice(0, 9), CANARY.slice(9)]
 
 // An octet of this test file's own.
@@ -224,6 +230,73 @@ t.test('HTTP/2 and gRPC', async (t) => {
     })
     t.strictSame(layers(file), ['http2:raw'])
   })
+  await t.test(
+    'a header field: literal, Huffman-coded, from the dynamic table, split over CONTINUATION frames',
+    async (t) => {
+      const server = createHttp2({ settings: { enablePush: false } })
+      server.on('stream', (stream, headers) => {
+        stream.respond({ ':status': 200, 'x-echo': headers['authorization'], 'x-long': 'ab'.repeat(12_000) })
+        stream.end()
+      })
+      const file = await captured(server, async () => {
+        const session = connectHttp2(`http://${FACE}:2379`, { createConnection: dial })
+        for (let time = 0; time < 3; time += 1) {
+          const stream = session.request({ ':path': '/', authorization: `Bearer ${CANARY}`, 'x-bytes': ALL_BYTES })
+          stream.resume()
+          await once(stream, 'close')
+        }
+        session.close()
+        await once(session, 'close')
+      })
+      const { where } = searchCapture(file, CANARY)
+      t.match(where, [
+        { layer: 'http2-headers', direction: 'toCallee' },
+        { layer: 'http2-headers', direction: 'toCaller' },
+      ])
+      const [asked, answered] = piecesOf(file).filter(({ layer }) => layer === 'http2-headers')
+      t.equal(asked?.bytes.toString('latin1').split(`authorization: Bearer ${CANARY}\n`).length, 4, 'three requests')
+      t.equal(asked?.bytes.toString('latin1').split(`x-bytes: ${ALL_BYTES}\n`).length, 4, 'each symbol of the code')
+      t.match(
+        answered?.bytes.toString('latin1'),
+        new RegExp(`:status: 200\n[^]*x-echo: Bearer ${CANARY}\n[^]*x-long: (ab){12000}\n`),
+      )
+    },
+  )
+  await t.test(
+    'a header block that is broken, or a table that was lost, shows nothing and hides no body',
+    async (t) => {
+      const frame = (type: number, flags: number, payload: Buffer) =>
+        Buffer.concat([Buffer.from([0, 0, payload.length, type, flags, 0, 0, 0, 1]), payload])
+      const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+      const literal = Buffer.concat([Buffer.from([0x40, 1, 0x78, CANARY.length]), Buffer.from(CANARY)])
+      const read = (block: Buffer) =>
+        readHttp2(
+          Buffer.concat([preface, frame(1, 4, block), frame(1, 4, literal), frame(0, 1, Buffer.from(CANARY))]),
+          'client',
+        )
+      for (const block of [
+        'ff',
+        'ffffffffffffffff7f',
+        '3fffffff7f',
+        '407f',
+        '41',
+        '4101',
+        '4081008161',
+        '4081ff8461ffffffff',
+        'be',
+        '80',
+      ]) {
+        const seen = read(Buffer.from(block, 'hex'))
+        t.strictSame(seen?.headers, [], block)
+        t.strictSame(seen?.bodies.map(String), [CANARY])
+      }
+      t.strictSame(
+        read(Buffer.from('823f00', 'hex'))?.headers,
+        [[[':method', 'GET']], [['x', CANARY]]],
+        'a table of nothing',
+      )
+    },
+  )
   await t.test('a gRPC message, split over frames; a compressed one; the request as well', async (t) => {
     const message = framed(Buffer.from(`\n\u0005key\u0012${CANARY}`))
     const file = await ask(
