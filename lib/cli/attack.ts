@@ -4,6 +4,7 @@ import { CONTROLS } from '../posture/controls.ts'
 import { loadPosture, shippedPostures } from '../posture/posture.ts'
 import { differences, readBaseline } from '../report/baseline.ts'
 import { palette } from '../report/colour.ts'
+import { keepRows, lastRunFile } from '../report/last-run.ts'
 import { summary, table } from '../report/table.ts'
 import { discoverScenarios, selectScenarios } from '../scenario/discover.ts'
 import { isGood, type Row } from '../scenario/row.ts'
@@ -45,6 +46,7 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
     }),
   )
   progress.end()
+  keep(rows)
   const ordered = inOrder(
     rows,
     postures.map(({ name }) => name),
@@ -54,6 +56,17 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
     process.stdout.write(`${table(ordered, colour)}\n\n${summary(ordered, colour)}\n`)
   }
   process.exitCode = exitCode(ordered, options, baseline)
+}
+
+/** For `explain`. A run is not worse for a home that cannot be written to. */
+function keep(rows: readonly Row[]): void {
+  const file = lastRunFile()
+  if (file === undefined) return
+  try {
+    keepRows(file, rows)
+  } catch (error) {
+    process.stderr.write(`[last_run_not_kept] ${file}: ${(error as Error).message} (explain will not show this run)\n`)
+  }
 }
 
 function exitCode(rows: readonly Row[], options: AttackOptions, baseline: readonly Row[] | undefined): number {

@@ -22,6 +22,7 @@ Examples:
   mtls-range attack anon-apiserver --posture kubeadm one attack, one posture
   mtls-range attack --posture ./my-cluster --json    your own posture, one JSON row per line
   mtls-range up --posture hardened                   a cluster to point kubectl, etcdctl and Wireshark at
+  mtls-range explain kubelet-cert-to-etcd            its story, its path, and how its last run went
   mtls-range run etcd --version                      one component alone, with the real binary's flags
 
 Exit codes: 0 every row as expected · 1 a row is not · 2 usage or harness fault`,
@@ -46,6 +47,12 @@ program
   .description('List the attacks, their variants and what each posture should answer.')
   .option('--json', 'one JSON object per line on stdout')
   .action(async (options: object) => (await import('./list.ts')).list(options))
+
+program
+  .command('explain')
+  .description('Tell the story of an attack, what each posture should answer and why, and how its last run went.')
+  .argument('<id...>', 'aim/name, name, or name:variant')
+  .action(async (ids: string[]) => (await import('./explain.ts')).explain(ids))
 
 program
   .command('up')

@@ -12,7 +12,8 @@ import { arrange, changeText, type Arrangement } from './change.ts'
 import type { Discovered, Selected } from './discover.ts'
 import { asExpected, verdictOf, type Expectation, type Outcome } from './outcome.ts'
 import type { Row } from './row.ts'
-import type { Change, Twin, Variant } from './scenario.ts'
+import type { Change, Variant } from './scenario.ts'
+import { twinFor } from './twin.ts'
 import { WorkByKey } from './work-by-key.ts'
 
 export interface RunOptions {
@@ -76,7 +77,7 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
     }
     const change =
       outcome.kind === 'through' || outcome.kind === 'stopped'
-        ? twinOf(task.variant, task.posture)[outcome.kind]
+        ? twinFor(task.variant, task.posture.name)[outcome.kind]
         : undefined
     if (!change) {
       add(rowOf(task, outcome, { kind: 'unclear', reason: whyNoTwin(outcome), change: 'no twin' }, spentMs))
@@ -162,7 +163,7 @@ async function reshape(
  */
 function needsOf(tasks: readonly Task[]): ClusterNeeds {
   const footholds = tasks.flatMap((task): Foothold[] => {
-    const twins = task.twinOf ? [] : (Object.values(twinOf(task.variant, task.posture)) as Change[])
+    const twins = task.twinOf ? [] : (Object.values(twinFor(task.variant, task.posture.name)) as Change[])
     return [task.how.foothold, ...twins.flatMap((change) => ('foothold' in change ? [change.foothold] : []))]
   })
   return {
@@ -174,14 +175,6 @@ function needsOf(tasks: readonly Task[]): ClusterNeeds {
 /** A posture that the scenario was not written for has no expectation. */
 export function expectationOf(variant: Variant, posture: Posture): Expectation | undefined {
   return posture.shipped ? variant.expect[posture.name] : undefined
-}
-
-/** The posture's own twin, or the one for all; for a foreign posture the first that is there. */
-export function twinOf(variant: Variant, posture: Posture): Twin {
-  const { twin } = variant
-  if ('through' in twin || 'stopped' in twin) return twin as Twin
-  const byPosture = twin as Readonly<Record<string, Twin>>
-  return byPosture[posture.name] ?? Object.assign({}, ...Object.values(byPosture).toReversed())
 }
 
 function whyNoTwin(outcome: Outcome): string {
