@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { readCapture } from './pcapng-read.ts'
 import type { Direction } from './relay.ts'
 import { tcpConnections, type CapturedConnection } from './tcp-streams.ts'
-import { openTls, parseKeyLog } from './tls-decrypt.ts'
+import { parseKeyLog, rsaKey, type LeakedSecrets } from './leaked-secrets.ts'
+import { openTls } from './tls-decrypt.ts'
 import { unwrap, type Carried } from './unwrap.ts'
 
 /** How a piece was come by: `stream` is untouched, `tls` was opened with leaked keys, the rest is unwrapped from either. */
@@ -17,8 +18,12 @@ export interface PlainPiece {
 }
 
 export interface ReadOptions {
-  /** Leaked TLS keys (SSLKEYLOGFILE); those inside the capture are used as well. */
+  /** Leaked session keys (SSLKEYLOGFILE); those inside the capture are used as well. */
   keyLog?: string
+  /** Stolen private keys of servers (PEM): RSA keys open what was sent to them without forward secrecy. */
+  serverKeys?: readonly string[]
+  /** Stolen session-ticket keys, 48 or 80 bytes. */
+  ticketKeys?: readonly Buffer[]
 }
 
 /** Every connection of a capture file, put together. Throws a CaptureError for what is no capture. */
@@ -33,11 +38,15 @@ export function plaintextOf(file: string, options: ReadOptions = {}): Buffer[] {
 
 export function piecesOf(file: string, options: ReadOptions = {}): PlainPiece[] {
   const capture = readCapture(readFileSync(file))
-  const keys = parseKeyLog(`${capture.keyLog}\n${options.keyLog ?? ''}`)
+  const leaked: LeakedSecrets = {
+    keyLog: parseKeyLog(`${capture.keyLog}\n${options.keyLog ?? ''}`),
+    serverKeys: (options.serverKeys ?? []).map(rsaKey).filter((key) => key !== undefined),
+    ticketKeys: options.ticketKeys ?? [],
+  }
   return tcpConnections(capture).flatMap((connection) => {
     const { toCallee, toCaller } = connection
     const raw = streams(connection, 'stream', toCallee, toCaller)
-    const opened = keys.size === 0 ? undefined : openTls(toCallee, toCaller, keys)
+    const opened = openTls(toCallee, toCaller, leaked)
     const clear = opened === undefined ? [] : streams(connection, 'tls', opened.toServer, opened.toClient)
     const carried = opened === undefined ? unwrap(toCallee, toCaller) : unwrap(opened.toServer, opened.toClient)
     return [...raw, ...clear, ...carried.map((each) => ({ connection, ...each }))]

@@ -54,8 +54,18 @@ export function readTlsHandshake(toCallee: Buffer, toCaller: Buffer): SeenHandsh
   return seen
 }
 
+export interface HandshakeMessage {
+  type: number
+  body: Buffer
+}
+
+/** As it stood in the record, and in the transcript. */
+export function messageBytes({ type, body }: HandshakeMessage): Buffer {
+  return Buffer.concat([Buffer.from([type, body.length >> 16, (body.length >> 8) & 0xff, body.length & 0xff]), body])
+}
+
 /** Up to the ChangeCipherSpec (TLS 1.2) or the first sealed record (TLS 1.3); a message may run over several records. */
-function* clearMessages(records: readonly TlsRecord[]): Generator<{ type: number; body: Buffer }> {
+export function* clearMessages(records: readonly TlsRecord[]): Generator<HandshakeMessage> {
   const sealedFrom = sealedAt(records)
   const clear = records.slice(0, sealedFrom).filter(({ type }) => type === RECORD_TYPE.handshake)
   const cursor = new Cursor(Buffer.concat(clear.map(({ body }) => body)))
