@@ -62,6 +62,12 @@ program
   .action(async (options: object) => (await import('./up.ts')).up(options))
 
 program
+  .command('doctor')
+  .description('Check what this machine can and cannot do, and what each lack weakens; exit 2 where nothing can run.')
+  .option('--json', 'one JSON object per check on stdout')
+  .action(async (options: object) => (await import('./doctor.ts')).doctor(options))
+
+program
   .command('run')
   .usage('<component> [flags…]')
   .description("Start one component alone, with the real binary's own flags, output, signals and exit codes.")
