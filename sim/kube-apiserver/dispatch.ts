@@ -108,11 +108,12 @@ async function serveResource(asked: Asked, resource: Resource, context: Dispatch
       responder.witness(bytes)
       return bytes
     },
+    warnings: [],
   }
   if (verb === 'watch') return serveWatch(call, asked, form, context)
   if (form.as === 'Table') includeObjectOf(query.get('includeObject'))
   const { code, body } = await answerFor(call, verb, context)
-  await responder.answer(code, body, { form, resource, query })
+  await responder.answer(code, body, { form, resource, query, warnings: call.warnings })
 }
 
 async function answerFor(call: ApiCall, verb: string, context: DispatchContext): Promise<Answer> {

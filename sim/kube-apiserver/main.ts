@@ -12,7 +12,10 @@ witnessAs('kube-apiserver')
 followLifeline()
 
 const version = serverVersion()
-try {
+void main().catch(refuse)
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0))
+
+async function main(): Promise<void> {
   const flags = parsePflags(FLAGS, process.argv.slice(2), { component: 'kube-apiserver', version: version.gitVersion })
   if (flags.isSet('help')) {
     process.stdout.write(helpText())
@@ -25,10 +28,7 @@ try {
   for (const { name, reason = '' } of flags.inertInUse) klog('I', 'flags.go:64', `[flag_inert] --${name}: ${reason}`)
   klog('I', 'server.go:153', `Version: ${version.gitVersion}`)
   await startServer(flags, version)
-} catch (error) {
-  refuse(error)
 }
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0))
 
 /** Exit code 1 for every refusal: cobra's text for a flag, the logged one for all else. */
 function refuse(error: unknown): never {

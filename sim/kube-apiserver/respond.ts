@@ -14,7 +14,15 @@ import { includeObjectOf, partialMetadata, tableOf } from './registry/table.ts'
 const PRETTY_AGENTS = /^(curl|Wget|Mozilla)/
 const META_VERSION = 'meta.k8s.io/v1'
 
-export type Headers = Readonly<Record<string, string>>
+export type Headers = Readonly<Record<string, string | string[]>>
+
+export interface AnswerFacts {
+  form: AcceptedForm
+  resource: Resource
+  query: URLSearchParams
+  /** Texts of Warning headers. */
+  warnings: readonly string[]
+}
 
 /** Which request of which connection is answered. */
 export interface ResponderFacts {
@@ -74,10 +82,11 @@ export class Responder {
   async answer(
     code: number,
     body: KubeObject | KubeList | Status,
-    { form, resource, query }: { form: AcceptedForm; resource: Resource; query: URLSearchParams },
+    { form, resource, query, warnings }: AnswerFacts,
   ): Promise<void> {
-    const warning = resource.strategy.warning
-    const headers: Headers = warning === undefined ? {} : { Warning: `299 - "${warning}"` }
+    const { warning } = resource.strategy
+    const texts = warning === undefined ? warnings : [warning, ...warnings]
+    const headers: Headers = texts.length === 0 ? {} : { Warning: texts.map((text) => `299 - ${JSON.stringify(text)}`) }
     const shown = body.kind === 'Status' ? body : shaped(body as KubeObject | KubeList, form, resource, query)
     if (form.media !== 'application/yaml') return this.json(code, shown, headers)
     const { stringify } = await import('../../lib/settings/yaml.ts')

@@ -17,6 +17,8 @@ export interface ApiCall {
   query: URLSearchParams
   contentType: string | undefined
   body: () => Promise<Buffer>
+  /** Texts of Warning headers that the answer is to carry. */
+  warnings: string[]
 }
 
 export interface Answer {

@@ -4,6 +4,7 @@ import { alreadyExists, badRequest, invalid } from '../../../lib/kube/status.ts'
 import { admissionRequest, assertAdmitted } from './api-call.ts'
 import type { Answer, ApiCall, RegistryContext } from './api-call.ts'
 import { metadataErrors, newMetadata } from './metadata.ts'
+import { strictErrorsOf } from './field-validation.ts'
 import { decodeBody } from './request-body.ts'
 import { errorResourceOf } from './resource.ts'
 import type { Resource } from './resource.ts'
@@ -14,7 +15,7 @@ const NAME_TRIES = 8
 export async function createObject(call: ApiCall, context: RegistryContext): Promise<Answer> {
   const { resource, query } = call
   const { dryRun } = createOptions(query)
-  const object = await decodeBody(await call.body(), call.contentType, resource)
+  const object = await decodeBody(await call.body(), call.contentType, resource, strictErrorsOf(call))
   resource.strategy.defaults?.(object)
   return { code: 201, body: await createDecoded(call, context, object, dryRun) }
 }

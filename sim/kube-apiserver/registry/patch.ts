@@ -1,12 +1,15 @@
 /** patch: apiserver/pkg/endpoints/handlers/patch.go. */
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { badRequest, StatusError } from '../../../lib/kube/status.ts'
+import { conform, TypeMismatch } from '../schema/conform.ts'
+import { messageOfKind } from '../schema/message-fields.ts'
 import type { Answer, ApiCall, RegistryContext } from './api-call.ts'
 import { createDecoded } from './create.ts'
 import { goJsonError } from './go-json.ts'
 import { jsonPatch, JsonPatchError } from './json-patch.ts'
 import type { JsonPatchOperation } from './json-patch.ts'
 import { isMap, mergePatch } from './merge-patch.ts'
+import { invalidPatch, strictErrorsOf } from './field-validation.ts'
 import { withoutNulls } from './request-body.ts'
 import { apiVersionOf } from './resource.ts'
 import { strategicMerge } from './strategic-merge.ts'
@@ -38,12 +41,28 @@ export async function patchObject(call: ApiCall, context: RegistryContext): Prom
       const patched = withoutNulls(patchedObject(current, patch, media)) as KubeObject
       if (!isMap(patched) || !isMap(patched.metadata)) throw badRequest('the patched object has no metadata')
       Object.assign(patched, { kind: resource.kind, apiVersion: apiVersionOf(resource) })
-      assertNamed(patched, current.metadata.name ?? '', namespace)
-      resource.strategy.defaults?.(patched)
-      return patched
+      const object = conformPatched(patched, call)
+      assertNamed(object, current.metadata.name ?? '', namespace)
+      resource.strategy.defaults?.(object)
+      return object
     },
   })
   return { code: 200, body }
+}
+
+/** What the patch makes, as an object of its kind. Throws 422 where it is none. */
+function conformPatched(patched: KubeObject, call: ApiCall): KubeObject {
+  const { resource } = call
+  const message = messageOfKind(apiVersionOf(resource), resource.kind)
+  if (!message) throw new Error(`[message_unknown] ${resource.kind}: its fields are not described`)
+  try {
+    const { members, unknown } = conform(patched, message)
+    const errors = unknown.map((path) => `unknown field ${JSON.stringify(path)}`)
+    if (errors.length > 0) strictErrorsOf(call)(errors, (why) => invalidPatch(patched, why))
+    return members as KubeObject
+  } catch (error) {
+    throw error instanceof TypeMismatch ? invalidPatch(patched, error.message) : error
+  }
 }
 
 function unsupported(): StatusError {
@@ -87,7 +106,7 @@ function patchedObject(current: KubeObject, patch: unknown, media: string): unkn
   }
   if (!isMap(patch))
     throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}')
-  return strategicMerge(current, patch)
+  return strategicMerge(current, patch, messageOfKind(current.apiVersion, current.kind))
 }
 
 /** Server-side apply creates what is not there. Field managers are not kept: an apply overwrites what it names. */
@@ -101,12 +120,13 @@ async function appliedAnew(
   if (await context.store.get(resource, info.namespace, info.name)) return undefined
   if (!isMap(patch) || info.subresource !== '') return undefined
   const { metadata, ...rest } = withoutNulls(patch) as unknown as KubeObject
-  const object: KubeObject = {
+  const named = {
     ...rest,
     kind: resource.kind,
     apiVersion: apiVersionOf(resource),
     metadata: { ...metadata, name: info.name },
   }
+  const object = conformPatched(named, call)
   resource.strategy.defaults?.(object)
   return { code: 201, body: await createDecoded(call, context, object, dryRun) }
 }

@@ -3,6 +3,9 @@ import type { KubeObject } from '../../../lib/kube/object.ts'
 import { badRequest, StatusError } from '../../../lib/kube/status.ts'
 import type { ApiRequest } from '../contract.ts'
 import { goJsonError } from './go-json.ts'
+import { conform, TypeMismatch } from '../schema/conform.ts'
+import { messageOfKind } from '../schema/message-fields.ts'
+import { decodeEnvelope, UndescribedKind } from '../storage/codec.ts'
 import { bodyMedia } from './negotiation.ts'
 import { apiVersionOf } from './resource.ts'
 
@@ -31,15 +34,20 @@ export interface ExpectedKind {
   kind: string
 }
 
-/** Kind and apiVersion may be left out; others than the expected ones are refused. */
+/** Told of members that the kind does not have: `unknown field "spec.nope"`. */
+export type OnStrictErrors = (errors: readonly string[], refuse: (why: string) => StatusError) => void
+
+/** Kind and apiVersion may be left out; others than the expected ones are refused. Unknown members are dropped. */
 export async function decodeBody(
   body: Buffer,
   contentType: string | undefined,
   expected: ExpectedKind,
+  onStrictErrors: OnStrictErrors = () => {},
 ): Promise<KubeObject> {
   const unrecognized = (why: string): StatusError =>
     badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${shownBytes(body)})`)
-  const value = await parseBody(body, bodyMedia(contentType), unrecognized)
+  const unregistered = (error: UndescribedKind): StatusError => cannotBe(error, expected, error.message)
+  const value = await parseBody(body, bodyMedia(contentType), unrecognized, unregistered)
   if (typeof value !== 'object' || Array.isArray(value)) {
     const type = Array.isArray(value) ? 'array' : typeof value
     throw unrecognized(
@@ -49,16 +57,21 @@ export async function decodeBody(
   const object = (withoutNulls(value) ?? {}) as Partial<KubeObject>
   const apiVersion = apiVersionOf(expected)
   assertKind(object, apiVersion, expected)
-  const { metadata } = object
-  if (metadata !== undefined && (typeof metadata !== 'object' || Array.isArray(metadata))) {
-    throw cannotBe(
-      object,
-      expected,
-      `json: cannot unmarshal ${typeof metadata} into Go struct field ${expected.kind}.metadata`,
-    )
+  return typed({ ...object, kind: expected.kind, apiVersion }, expected, onStrictErrors)
+}
+
+function typed(object: Partial<KubeObject>, expected: ExpectedKind, onStrictErrors: OnStrictErrors): KubeObject {
+  const message = messageOfKind(apiVersionOf(expected), expected.kind)
+  if (!message) throw new Error(`[message_unknown] ${expected.kind}: its fields are not described`)
+  const refuse = (why: string): StatusError => cannotBe(object, expected, why)
+  try {
+    const { members, unknown } = conform(object, message)
+    const errors = unknown.map((path) => `unknown field ${JSON.stringify(path)}`)
+    if (errors.length > 0) onStrictErrors(errors, refuse)
+    return { ...members, metadata: members['metadata'] ?? {} } as KubeObject
+  } catch (error) {
+    throw error instanceof TypeMismatch ? refuse(error.message) : error
   }
-  const { kind: _, apiVersion: __, metadata: ___, ...rest } = object
-  return { kind: expected.kind, apiVersion, metadata: metadata ?? {}, ...rest }
 }
 
 function assertKind(object: Partial<KubeObject>, apiVersion: string, expected: ExpectedKind): void {
@@ -80,25 +93,25 @@ function cannotBe(said: { kind?: string; apiVersion?: string }, expected: Expect
   return badRequest(`${kind} in version "${version}" cannot be handled as a ${expected.kind}: ${why}`)
 }
 
-async function parseBody(body: Buffer, media: string, unrecognized: (why: string) => StatusError): Promise<unknown> {
-  if (media === 'application/vnd.kubernetes.protobuf') return parseProtobuf(body, unrecognized)
+async function parseBody(
+  body: Buffer,
+  media: string,
+  unrecognized: (why: string) => StatusError,
+  unregistered: (error: UndescribedKind) => StatusError,
+): Promise<unknown> {
+  if (media === 'application/vnd.kubernetes.protobuf') {
+    try {
+      return decodeEnvelope(body)
+    } catch (error) {
+      throw error instanceof UndescribedKind ? unregistered(error) : unrecognized((error as Error).message)
+    }
+  }
   const text = body.toString()
   if (media === 'application/yaml') return parseYaml(text, unrecognized)
   if (depthOf(text) > DEEPEST) throw unrecognized("couldn't get version/kind; json parse error: exceeded max depth")
   const wrong = goJsonError(text)
   if (wrong !== undefined) throw unrecognized(`couldn't get version/kind; json parse error: ${wrong}`)
   return JSON.parse(text)
-}
-
-async function parseProtobuf(body: Buffer, unrecognized: (why: string) => StatusError): Promise<unknown> {
-  const { decodeProtobufBody, UndescribedKind } = await import('./protobuf-body.ts')
-  try {
-    return decodeProtobufBody(body)
-  } catch (error) {
-    if (!(error instanceof UndescribedKind)) throw unrecognized((error as Error).message)
-    const why = 'the simulation reads this kind as JSON or YAML only (kubectl: use create -f or apply)'
-    throw new StatusError(415, 'UnsupportedMediaType', `[protobuf_body] ${error.kind}: ${why}`)
-  }
 }
 
 async function parseYaml(text: string, unrecognized: (why: string) => StatusError): Promise<unknown> {

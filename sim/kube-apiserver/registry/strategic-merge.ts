@@ -1,42 +1,21 @@
 /**
  * Kubernetes' own merge: lists of named things are merged by their key. apimachinery/pkg/util/strategicpatch/patch.go; the
- * keys are the patchMergeKey tags of k8s.io/api.
+ * keys are the patchMergeKey tags of k8s.io/api, which schema/ holds.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { isMessage, message } from '../schema/message-fields.ts'
+import type { Field, Message } from '../schema/message-fields.ts'
 import { isMap } from './merge-patch.ts'
 
 type Members = Record<string, unknown>
 
-/** Merge keys by the list's name; a second one where the name stands for two kinds of list. */
-const MERGE_KEYS: Readonly<Record<string, readonly string[]>> = {
-  addresses: ['type'],
-  conditions: ['type'],
-  containers: ['name'],
-  initContainers: ['name'],
-  ephemeralContainers: ['name'],
-  env: ['name'],
-  hostAliases: ['ip'],
-  hostIPs: ['ip'],
-  imagePullSecrets: ['name'],
-  ownerReferences: ['uid'],
-  podIPs: ['ip'],
-  ports: ['containerPort', 'port'],
-  resourceClaims: ['name'],
-  secrets: ['name'],
-  topologySpreadConstraints: ['topologyKey'],
-  volumeDevices: ['devicePath'],
-  volumeMounts: ['mountPath'],
-  volumes: ['name'],
-}
-
-/** Lists of plain values that are merged as sets. */
-const MERGED_SETS = new Set(['finalizers', 'podCIDRs'])
 const DIRECTIVE = '$patch'
 const DELETE_FROM = '$deleteFromPrimitiveList/'
 const ORDER_OF = '$setElementOrder/'
 const RETAIN_KEYS = '$retainKeys'
 
-export function strategicMerge(target: Members, patch: Members): Members {
+/** Without a message, as for what nobody describes, lists are replaced. */
+export function strategicMerge(target: Members, patch: Members, of: Message | undefined): Members {
   if (patch[DIRECTIVE] === 'replace') return withoutDirectives(patch)
   if (patch[DIRECTIVE] === 'delete') return {}
   const retained = patch[RETAIN_KEYS] as string[] | undefined
@@ -50,29 +29,33 @@ export function strategicMerge(target: Members, patch: Members): Members {
     }
     if (member.startsWith('$')) continue
     if (value === null) delete merged[member]
-    else merged[member] = mergedValue(member, merged[member], value)
+    else merged[member] = mergedValue(of?.byName.get(member), merged[member], value)
   }
   for (const [member, order] of Object.entries(patch)) {
     if (!member.startsWith(ORDER_OF)) continue
     const list = member.slice(ORDER_OF.length)
-    if (Array.isArray(merged[list])) merged[list] = inOrder(list, listOf(merged[list]), listOf(order))
+    if (Array.isArray(merged[list])) merged[list] = inOrder(of?.byName.get(list), listOf(merged[list]), listOf(order))
   }
   return merged
 }
 
-function mergedValue(member: string, old: unknown, value: unknown): unknown {
-  if (isMap(value)) return strategicMerge(isMap(old) ? old : {}, value)
+function mergedValue(field: Field | undefined, old: unknown, value: unknown): unknown {
+  const inner = field && isMessage(field.type) ? message(field.type) : undefined
+  if (isMap(value)) {
+    return strategicMerge(isMap(old) ? old : {}, value, field?.shape === 'one' ? inner : undefined)
+  }
   if (!Array.isArray(value)) return value
-  if (MERGED_SETS.has(member)) return [...new Set([...listOf(old), ...(value as unknown[])])]
-  const key = mergeKey(member, value)
-  return key === undefined ? withoutDirectiveItems(value) : mergedList(key, listOf(old), value as Members[])
+  const key = field?.mergeKey
+  if (key === '') return [...new Set([...listOf(old), ...(value as unknown[])])]
+  return key === undefined ? withoutDirectiveItems(value) : mergedList(key, listOf(old), value as Members[], inner)
 }
 
-function mergeKey(member: string, list: readonly unknown[]): string | undefined {
-  return MERGE_KEYS[member]?.find((key) => list.every((item) => isMap(item) && (key in item || DIRECTIVE in item)))
-}
-
-function mergedList(key: string, old: readonly unknown[], patch: readonly Members[]): unknown[] {
+function mergedList(
+  key: string,
+  old: readonly unknown[],
+  patch: readonly Members[],
+  of: Message | undefined,
+): unknown[] {
   if (patch.some((item) => item[DIRECTIVE] === 'replace' && !(key in item))) {
     return patch.filter((item) => !(DIRECTIVE in item))
   }
@@ -82,15 +65,15 @@ function mergedList(key: string, old: readonly unknown[], patch: readonly Member
     const before = merged[at]
     if (item[DIRECTIVE] === 'delete') {
       if (before) merged.splice(at, 1)
-    } else if (before) merged[at] = strategicMerge(before, item)
-    else merged.push(withoutDirectives(strategicMerge({}, item)))
+    } else if (before) merged[at] = strategicMerge(before, item, of)
+    else merged.push(withoutDirectives(strategicMerge({}, item, of)))
   }
   return merged
 }
 
-function inOrder(member: string, list: readonly unknown[], order: readonly unknown[]): unknown[] {
-  const key = MERGE_KEYS[member]?.find((each) => list.every((item) => isMap(item) && each in item))
-  const identity = (item: unknown): unknown => (key !== undefined && isMap(item) ? item[key] : item)
+function inOrder(field: Field | undefined, list: readonly unknown[], order: readonly unknown[]): unknown[] {
+  const key = field?.mergeKey ?? ''
+  const identity = (item: unknown): unknown => (key !== '' && isMap(item) ? item[key] : item)
   const ranks = order.map(identity)
   const rank = (item: unknown): number => {
     const at = ranks.findIndex((each) => isDeepStrictEqual(each, identity(item)))

@@ -9,6 +9,7 @@ import { createDecoded } from './create.ts'
 import { invalidValue } from './field-errors.ts'
 import { changedIdentityErrors, keptMetadata, metadataErrors } from './metadata.ts'
 import { revisionOf } from './read.ts'
+import { strictErrorsOf } from './field-validation.ts'
 import { decodeBody } from './request-body.ts'
 import { errorResourceOf } from './resource.ts'
 import { updateOptions } from './write-options.ts'
@@ -28,7 +29,7 @@ export interface Modification {
 export async function updateObject(call: ApiCall, context: RegistryContext): Promise<Answer> {
   const { resource, info, query } = call
   const { dryRun } = updateOptions(query)
-  const object = await decodeBody(await call.body(), call.contentType, resource)
+  const object = await decodeBody(await call.body(), call.contentType, resource, strictErrorsOf(call))
   resource.strategy.defaults?.(object)
   assertNamed(object, info.name, resource.namespaced ? info.namespace : '')
   const { resourceVersion = '', uid = '' } = object.metadata

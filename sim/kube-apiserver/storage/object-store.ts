@@ -93,14 +93,10 @@ export class ObjectStore {
   async create(resource: StoredResource, object: KubeObject, ttlSeconds?: number): Promise<KubeObject | undefined> {
     const { namespace = '', name = '' } = object.metadata
     const key = this.key(resource, namespace, name)
-    const outcome = await this.values.put(
-      key,
-      this.#encode(resource, key, object),
-      0,
-      ttlSeconds === undefined ? {} : { ttlSeconds },
-    )
-    if (!outcome.ok) return undefined
-    return this.#at(object, outcome.revision)
+    const encoded = encodeObject(object)
+    const options = ttlSeconds === undefined ? {} : { ttlSeconds }
+    const outcome = await this.values.put(key, this.#sealed(resource, key, encoded), 0, options)
+    return outcome.ok ? this.#written(encoded, outcome.revision) : undefined
   }
 
   /**
@@ -114,8 +110,9 @@ export class ObjectStore {
     expected: number,
   ): Promise<{ written: KubeObject } | { current: StoredObject | undefined }> {
     const key = this.key(resource, namespace, name)
-    const outcome = await this.values.put(key, this.#encode(resource, key, object), expected)
-    if (outcome.ok) return { written: this.#at(object, outcome.revision) }
+    const encoded = encodeObject(object)
+    const outcome = await this.values.put(key, this.#sealed(resource, key, encoded), expected)
+    if (outcome.ok) return { written: this.#written(encoded, outcome.revision) }
     return { current: outcome.current && this.#readOne(resource, outcome.current) }
   }
 
@@ -165,12 +162,13 @@ export class ObjectStore {
     }
   }
 
-  #encode(resource: StoredResource, key: string, object: KubeObject): Buffer {
-    return this.#transformerOf(resource.resource, resource.group).toStorage(encodeObject(object), key)
+  #sealed(resource: StoredResource, key: string, encoded: Buffer): Buffer {
+    return this.#transformerOf(resource.resource, resource.group).toStorage(encoded, key)
   }
 
-  #at(object: KubeObject, revision: number): KubeObject {
+  /** What was written as it will be read: etcd3/store.go answers with the decoded bytes. */
+  #written(encoded: Buffer, revision: number): KubeObject {
     this.written = Math.max(this.written, revision)
-    return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }
+    return decodeObject(encoded, revision)
   }
 }
