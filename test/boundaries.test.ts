@@ -24,11 +24,12 @@ const DOORS: Record<string, string | readonly string[]> = {
   selfsigned: 'lib/x509/issue.ts',
   '@peculiar/x509': 'lib/x509/odd.ts',
   undici: ['lib/kube/client.ts', 'lib/kube/undici-client.d.ts'],
-  ws: 'lib/kube/exec-websocket.ts',
+  ws: 'lib/kube/websocket.ts',
   yaml: 'lib/settings/yaml.ts',
   '@noble/ciphers': 'sim/kube-apiserver/storage/secretbox.ts',
   '@bufbuild/protobuf': ['lib/etcd/', 'sim/etcd/'],
   commander: 'lib/cli/',
+  esbuild: 'lib/settings/pack-entry-points.ts',
   tap: 'test/',
 }
 

@@ -1,15 +1,29 @@
 /**
- * Remote commands over WebSocket, both ends, and the one door to ws. Binary messages whose first byte names a channel:
+ * Remote commands over WebSocket, both ends. Binary messages whose first byte names a channel:
  * apimachinery/pkg/util/remotecommand/constants.go, KEP-4006. A container's streams end with a Status on channel 3.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { WebSocket, WebSocketServer, type RawData } from 'ws'
+import { ByteQueue } from './byte-queue.ts'
+import {
+  endText,
+  parseExecStatus,
+  PIECE,
+  SizeReader,
+  type ExecProtocol,
+  type ExecSession,
+  type ExecStatus,
+  type TerminalSize,
+} from './exec-session.ts'
+import { acceptWebSocket, bytesOf, offeredProtocols, WebSocket } from './websocket.ts'
+
+export type { ExecProtocol, ExecSession, ExecStatus } from './exec-session.ts'
 
 const STDIN = 0
 const STDOUT = 1
 const STDERR = 2
 const ERROR = 3
+const RESIZE = 4
 /** v5 only: `[255, channel]` closes a channel; of channel 0 it is stdin's end. */
 const CLOSE = 255
 
@@ -21,69 +35,24 @@ const PROTOCOLS = [
   'channel.k8s.io',
   'base64.channel.k8s.io',
   '',
-] as const
+] as const satisfies readonly ExecProtocol[]
 
-export type ExecProtocol = (typeof PROTOCOLS)[number]
-
-/** metav1.Status as a container's end has it. */
-export interface ExecStatus {
-  metadata?: object
-  status: 'Success' | 'Failure'
-  message?: string
-  reason?: string
-  details?: { causes?: { reason?: string; message?: string }[] }
-  code?: number
-}
-
-export interface ExecSession {
-  readonly protocol: ExecProtocol
-  /** What the client types, until it says that it is over (v5) or leaves. */
-  readonly stdin: AsyncIterable<Buffer>
-  write(stream: 'stdout' | 'stderr', bytes: Buffer): void
-  /** Sends the Status and closes with 1000. */
-  end(status: ExecStatus): void
-  /** Aborted once the client is gone. */
-  readonly signal: AbortSignal
-}
-
-/** What a container writes at once comes in pieces of this size at most. */
-const PIECE = 32 * 1024
-
-/** Why an upgrade is refused, as an HTTP answer; undefined where it is taken. */
-export function refuseWebSocket(
-  request: IncomingMessage,
-): { status: number; headers: string[]; body: string } | undefined {
-  if (request.headers['sec-websocket-version'] !== '13') {
-    return { status: 400, headers: ['Sec-WebSocket-Version: 13'], body: 'missing or bad WebSocket Version' }
-  }
-  return negotiate(request) === undefined ? { status: 403, headers: [], body: '' } : undefined
-}
-
-function negotiate(request: IncomingMessage): ExecProtocol | undefined {
-  const offered = (request.headers['sec-websocket-protocol'] ?? '')
-    .split(',')
-    .map((each) => each.trim())
-    .filter((each) => !each.startsWith('base64url.bearer.authorization.k8s.io.'))
+/** What both ends understand; undefined: nothing of what is offered. */
+export function execProtocol(request: IncomingMessage): ExecProtocol | undefined {
+  const offered = offeredProtocols(request)
   return PROTOCOLS.find((protocol) => offered.includes(protocol)) ?? (offered.length === 0 ? '' : undefined)
 }
 
-const server = new WebSocketServer({
-  noServer: true,
-  perMessageDeflate: false,
-  handleProtocols: (_offered, request) => negotiate(request) || false,
-})
-
-/** Takes an upgrade that refuseWebSocket let pass. The first frame is an empty one on channel 1, as kubelets send it. */
+/** Takes an upgrade that was not refused. The first frame is an empty one on channel 1, as kubelets send it. */
 export function acceptExec(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
   onSession: (session: ExecSession) => void,
 ): void {
-  server.handleUpgrade(request, socket, head, (webSocket) => {
-    const protocol = negotiate(request) ?? ''
-    onSession(new ServerSession(webSocket, protocol))
-  })
+  const protocol = execProtocol(request) ?? ''
+  // asked for nothing, a kubelet names nothing, but with the header
+  acceptWebSocket(request, socket, head, protocol, (webSocket) => onSession(new ServerSession(webSocket, protocol)))
 }
 
 class ServerSession implements ExecSession {
@@ -91,6 +60,7 @@ class ServerSession implements ExecSession {
   readonly stdin: ByteQueue
   readonly #webSocket: WebSocket
   readonly #gone = new AbortController()
+  readonly #sizes = new SizeReader()
 
   constructor(webSocket: WebSocket, protocol: ExecProtocol) {
     this.protocol = protocol
@@ -116,18 +86,23 @@ class ServerSession implements ExecSession {
   }
 
   end(status: ExecStatus): void {
-    if (this.protocol.startsWith('v')) this.#send(ERROR, Buffer.from(JSON.stringify(status)))
-    // before v4 there is no Status, only an error's text
-    else if (status.status === 'Failure') this.#send(ERROR, Buffer.from(status.message ?? ''))
+    const text = endText(this.protocol, status)
+    if (text !== undefined) this.#send(ERROR, Buffer.from(text))
     this.#webSocket.close(1000)
   }
 
-  /** Channels that a client has no business on are ignored, as are resizes: there is no terminal. */
+  onResize(listener: (size: TerminalSize) => void): void {
+    this.#sizes.listen(listener)
+  }
+
+  /** Channels that a client has no business on are ignored. */
   #take(message: Buffer): void {
     if (this.protocol.includes('base64')) {
       const text = message.toString('latin1')
       if (text.startsWith(String(STDIN))) this.stdin.push(Buffer.from(text.slice(1), 'base64'))
+      else if (text.startsWith(String(RESIZE))) this.#sizes.push(Buffer.from(text.slice(1), 'base64'))
     } else if (message[0] === STDIN) this.stdin.push(message.subarray(1))
+    else if (message[0] === RESIZE) this.#sizes.push(message.subarray(1))
     else if (message[0] === CLOSE && message[1] === STDIN && this.protocol === 'v5.channel.k8s.io') this.stdin.end()
   }
 
@@ -135,33 +110,6 @@ class ServerSession implements ExecSession {
     if (this.#webSocket.readyState !== WebSocket.OPEN) return
     if (this.protocol.includes('base64')) this.#webSocket.send(`${channel}${bytes.toString('base64')}`)
     else this.#webSocket.send(Buffer.concat([Buffer.from([channel]), bytes]))
-  }
-}
-
-/** Bytes that one side pushes and the other awaits. */
-export class ByteQueue implements AsyncIterable<Buffer> {
-  readonly #pieces: Buffer[] = []
-  #ended = false
-  #wake: (() => void) | undefined
-
-  push(bytes: Buffer): void {
-    if (this.#ended || bytes.length === 0) return
-    this.#pieces.push(bytes)
-    this.#wake?.()
-  }
-
-  end(): void {
-    this.#ended = true
-    this.#wake?.()
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    for (;;) {
-      const piece = this.#pieces.shift()
-      if (piece) yield piece
-      else if (this.#ended) return
-      else await new Promise<void>((resolve) => (this.#wake = resolve))
-    }
   }
 }
 
@@ -235,7 +183,7 @@ export function execOverWebSocket(call: ExecCall): Promise<ExecResult> {
       const message = bytesOf(data)
       if (message[0] === STDOUT) take('stdout', message.subarray(1))
       else if (message[0] === STDERR) take('stderr', message.subarray(1))
-      else if (message[0] === ERROR) status = parseStatus(message.subarray(1).toString('utf8'))
+      else if (message[0] === ERROR) status = parseExecStatus(message.subarray(1).toString('utf8'))
     })
     webSocket.on('unexpected-response', (_request, response) => {
       const body: Buffer[] = []
@@ -258,17 +206,4 @@ export function execOverWebSocket(call: ExecCall): Promise<ExecResult> {
       resolve({ stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), status, protocol: webSocket.protocol })
     })
   })
-}
-
-function parseStatus(text: string): ExecStatus {
-  try {
-    return JSON.parse(text) as ExecStatus
-  } catch {
-    return { status: 'Failure', message: text }
-  }
-}
-
-function bytesOf(data: RawData): Buffer {
-  if (Array.isArray(data)) return Buffer.concat(data)
-  return Buffer.isBuffer(data) ? data : Buffer.from(data)
 }

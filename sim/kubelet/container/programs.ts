@@ -1,7 +1,11 @@
 /** The programs that a simulated container has. They are these functions; nothing of the machine is ever run. */
 import { resolvePath } from './file-tree.ts'
-import type { Execution } from './execution.ts'
+import { endedBy, type Execution } from './execution.ts'
+import { copy, makeFolders, move, remove, touch } from './file-programs.ts'
+import { netcat } from './netcat.ts'
 import { runScript } from './shell.ts'
+import { readScript } from './shell-input.ts'
+import { tar } from './tar-program.ts'
 
 /** Answers the exit code. */
 export type Program = (args: readonly string[], execution: Execution) => Promise<number> | number
@@ -27,6 +31,16 @@ export const PROGRAMS: ReadonlyMap<string, Program> = new Map<string, Program>([
   ['test', test],
   ['wc', wc],
   ['head', head],
+  ['tail', tail],
+  ['mkdir', makeFolders],
+  ['rm', remove],
+  ['touch', touch],
+  ['cp', copy],
+  ['mv', move],
+  ['tar', tar],
+  ['nc', netcat],
+  ['tty', (_args, { terminal, out }) => (out(terminal ? '/dev/pts/0\n' : 'not a tty\n'), terminal ? 0 : 1)],
+  ['stty', stty],
   ['grep', grep],
   ['base64', base64],
   ['tee', tee],
@@ -41,6 +55,7 @@ async function cat(args: readonly string[], execution: Execution): Promise<numbe
   for (const name of args.length > 0 ? args : ['-']) {
     if (name === '-') {
       for await (const piece of execution.stdin) execution.out(piece)
+      if (execution.signal.aborted) return endedBy(execution.signal)
       continue
     }
     const content = execution.container.files.read(resolvePath(execution.folder, name))
@@ -106,17 +121,14 @@ async function sleep(args: readonly string[], execution: Execution): Promise<num
   const { signal } = execution
   const longestMs = 2 ** 31 - 1
   const milliseconds = isForever ? longestMs : Math.min(Number(number) * (SLEEP_UNIT_MS[unit] ?? 1000), longestMs)
-  if (signal.aborted) return KILLED
+  if (signal.aborted) return endedBy(signal)
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(0), milliseconds)
     // a sleeping container keeps no process alive
     timer.unref()
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve(KILLED)), { once: true })
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve(endedBy(signal))), { once: true })
   })
 }
-
-/** 128 and SIGKILL. */
-export const KILLED = 137
 
 function test(args: readonly string[], { container, folder }: Execution): number {
   const [operator = '', operand = ''] = args
@@ -145,6 +157,33 @@ async function head(args: readonly string[], execution: Execution): Promise<numb
   const isShort = lines.length <= count
   execution.out(isShort ? lines.join('\n') : `${lines.slice(0, count).join('\n')}\n`)
   return 0
+}
+
+/** The last lines, or with `+` all from one line or byte on. */
+async function tail(args: readonly string[], execution: Execution): Promise<number> {
+  const [, unit = '', attached = ''] = /^-([nc]?)(\+?\d*)$/.exec(args[0] ?? '') ?? []
+  const isCounted = /^-[nc]?\+?\d*$/.test(args[0] ?? '')
+  const count = isCounted ? attached || (args[1] ?? '') : String(MOST_LINES)
+  const file = args[isCounted ? (attached === '' ? 2 : 1) : 0]
+  const read =
+    file === undefined || file === '-'
+      ? await everything(execution.stdin)
+      : execution.container.files.read(resolvePath(execution.folder, file))
+  if (typeof read === 'string') return complain(execution, `tail: can't open '${file}': ${read}`, 1)
+  const parts = unit === 'c' ? undefined : (read.toString('latin1').match(/[^\n]*\n|[^\n]+$/g) ?? [])
+  const number = Number(count.replace('+', ''))
+  const from = count.startsWith('+') ? Math.max(0, number - 1) : Math.max(0, (parts ?? read).length - number)
+  execution.out(parts ? Buffer.from(parts.slice(from).join(''), 'latin1') : read.subarray(from))
+  return 0
+}
+
+/** `stty size`: rows and columns, once the client has said them. */
+async function stty(args: readonly string[], execution: Execution): Promise<number> {
+  if (!execution.terminal) return complain(execution, 'stty: standard input: Not a tty', 1)
+  if (args[0] !== 'size') return 0
+  const size = await execution.terminal.size()
+  if (size) execution.out(`${size.rows} ${size.columns}\n`)
+  return size ? 0 : 1
 }
 
 async function grep(args: readonly string[], execution: Execution): Promise<number> {
@@ -182,7 +221,7 @@ async function tee(args: readonly string[], execution: Execution): Promise<numbe
 /** `sh -c 'script' name args…`, or a script on stdin. */
 async function sh(args: readonly string[], execution: Execution): Promise<number> {
   const at = args.findIndex((arg) => /^-\w*c$/.test(arg))
-  if (at === -1) return runScript((await everything(execution.stdin)).toString('utf8'), execution)
+  if (at === -1) return readScript(execution)
   return runScript(args[at + 1] ?? '', execution, args.slice(at + 3))
 }
 

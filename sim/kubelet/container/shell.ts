@@ -1,5 +1,5 @@
 /** A small sh: words with quotes and variables, pipes, `;`, `&&`, `||`, and redirection of stdin and stdout. */
-import { ByteQueue } from '../../../lib/kube/exec-websocket.ts'
+import { ByteQueue } from '../../../lib/kube/byte-queue.ts'
 import { resolvePath } from './file-tree.ts'
 import { NotExecutable, runProgram, type Execution } from './execution.ts'
 
@@ -24,29 +24,66 @@ const COMMAND_NOT_FOUND = 127
 
 /** Runs a script; its exit code is the last command's. */
 export async function runScript(script: string, outer: Execution, parameters: readonly string[] = []): Promise<number> {
-  const execution: Execution = { ...outer, environment: new Map(outer.environment) }
-  const state = { code: 0 }
-  try {
-    // one command after the other, so that an assignment shows in the next
-    let rest = script
-    let joint = ''
-    while (rest !== '') {
-      const { text, operator, rest: after } = nextBreak(rest)
-      // `a && b || c` is left to right: what is left out does not change the code that the next joint looks at
-      const isLeftOut = (joint === '&&' && state.code !== 0) || (joint === '||' && state.code === 0)
-      if (!isLeftOut) await runPipeline(text, execution, state, parameters)
-      joint = operator
-      rest = after
+  return new Shell(outer, parameters).finish(script)
+}
+
+/** What a shell remembers from one command to the next: variables, its folder, the last exit code. */
+export class Shell {
+  readonly execution: Execution
+  readonly #parameters: readonly string[]
+  readonly #state = { code: 0 }
+
+  constructor(outer: Execution, parameters: readonly string[] = []) {
+    this.execution = { ...outer, environment: new Map(outer.environment) }
+    this.#parameters = parameters
+  }
+
+  /** The exit code of the last command. */
+  get code(): number {
+    return this.#state.code
+  }
+
+  /** Runs a script and answers what the shell exits with. */
+  async finish(script: string): Promise<number> {
+    return (await this.run(script)) ?? this.#state.code
+  }
+
+  /** Runs a text of commands; answers the code where one of them was `exit`. */
+  async run(script: string): Promise<number | undefined> {
+    try {
+      // one command after the other, so that an assignment shows in the next
+      let rest = script
+      let joint = ''
+      while (rest !== '') {
+        const { text, operator, rest: after } = nextBreak(rest)
+        const { code } = this.#state
+        // `a && b || c` is left to right: what is left out does not change the code that the next joint looks at
+        const isLeftOut = (joint === '&&' && code !== 0) || (joint === '||' && code === 0)
+        if (!isLeftOut) await runPipeline(text, this.execution, this.#state, this.#parameters)
+        joint = operator
+        rest = after
+      }
+      return undefined
+    } catch (error) {
+      if (error instanceof ShellExit) return error.code
+      throw error
     }
-    return state.code
-  } catch (error) {
-    if (error instanceof ShellExit) return error.code
-    throw error
   }
 }
 
+/** Whether a quote is still open at the end, so that the next line belongs to it. */
+export function isUnfinished(script: string): boolean {
+  let rest = script
+  while (rest !== '') {
+    const { isOpen, rest: after } = nextBreak(rest)
+    if (isOpen) return true
+    rest = after
+  }
+  return false
+}
+
 /** The text up to the next `;`, newline, `&&` or `||` outside of quotes. */
-function nextBreak(script: string): { text: string; operator: string; rest: string } {
+function nextBreak(script: string): { text: string; operator: string; rest: string; isOpen: boolean } {
   let quote = ''
   for (let at = 0; at < script.length; at++) {
     const char = script[at]!
@@ -57,10 +94,11 @@ function nextBreak(script: string): { text: string; operator: string; rest: stri
     else if (char === '\\') at++
     else {
       const operator = ['&&', '||', ';', '\n'].find((each) => script.startsWith(each, at))
-      if (operator) return { text: script.slice(0, at), operator, rest: script.slice(at + operator.length) }
+      if (operator)
+        return { text: script.slice(0, at), operator, rest: script.slice(at + operator.length), isOpen: false }
     }
   }
-  return { text: script, operator: '', rest: '' }
+  return { text: script, operator: '', rest: '', isOpen: quote !== '' || /(^|[^\\])(\\\\)*\\\n?$/.test(script) }
 }
 
 async function runPipeline(

@@ -31,6 +31,9 @@ export interface ContainerSpec {
   workingDir?: string
   env?: EnvVar[]
   envFrom?: EnvFromSource[]
+  stdin?: boolean
+  tty?: boolean
+  ports?: { containerPort: number; protocol?: string }[]
   volumeMounts?: { name: string; mountPath: string; subPath?: string; readOnly?: boolean }[]
 }
 

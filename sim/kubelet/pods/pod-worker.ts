@@ -1,9 +1,12 @@
 /** Brings one Pod to life and keeps its status reported, until it is deleted: pkg/kubelet/pod_workers.go, kubelet.go SyncPod. */
+import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StatusError, type KubeClient } from '../../../lib/kube/client.ts'
 import { klogS } from '../../../lib/kube/klog.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { Container } from '../container/container.ts'
+import { declaredPort } from '../container/declared-port.ts'
+import { PodNetwork } from '../container/pod-network.ts'
 import { expand, PodSources } from './pod-sources.ts'
 import { specOf, type ContainerSpec } from './pod-spec.ts'
 import { podStatus, type ContainerState } from './pod-status.ts'
@@ -24,6 +27,9 @@ const STATUS_PATCH = 'application/strategic-merge-patch+json'
 export class PodWorker {
   pod: KubeObject
   readonly startedAt = new Date()
+  readonly network = new PodNetwork()
+  readonly sandboxId = randomBytes(32).toString('hex')
+  readonly sandboxNetwork = `/var/run/netns/cni-${randomUUID()}`
   readonly #options: PodWorkerOptions
   readonly #states: ContainerState[]
   readonly #gone = new AbortController()
@@ -47,6 +53,11 @@ export class PodWorker {
   container(name: string): Container | undefined {
     const state = this.#states.find(({ spec }) => spec.name === name)
     return state?.container ?? state?.last
+  }
+
+  /** The one of that name that ran before the present one. */
+  previousContainer(name: string): Container | undefined {
+    return this.#states.find(({ spec }) => spec.name === name)?.last
   }
 
   get status(): Record<string, unknown> {
@@ -111,6 +122,16 @@ export class PodWorker {
         .catch(() => {})
     })
     container.start()
+    this.#serveDeclaredPorts(state.spec, container)
+  }
+
+  /** Ports that the spec declares are answered in the container's name, unless a program of it serves them. */
+  #serveDeclaredPorts({ name, ports = [] }: ContainerSpec, container: Container): void {
+    for (const { containerPort, protocol = 'TCP' } of ports) {
+      if (protocol !== 'TCP') continue
+      const close = this.network.standIn(containerPort, declaredPort(container.options.hostname, name))
+      container.once('exit', close)
+    }
   }
 
   /** Reads what the Pod refers to, again and again until all is there; undefined once the Pod is gone. */
@@ -142,6 +163,9 @@ export class PodWorker {
       image: spec.image ?? '',
       hostname: name,
       environment,
+      network: this.network,
+      stdin: spec.stdin ?? false,
+      tty: spec.tty ?? false,
       command: [...(spec.command ?? []), ...(spec.args ?? [])].map((word) => expand(word, environment)),
       ...(spec.workingDir ? { folder: spec.workingDir } : {}),
     })

@@ -36,7 +36,11 @@ export function containerLogs(
     const advice = 'Please enable PodLogsQuerySplitStreams feature gate in kubelet'
     return answer(response, 400, `unable to return the given log stream: "${stream}". ${advice}`)
   }
-  const since = sinceSeconds === undefined ? 0 : Date.now() - sinceSeconds * 1000
+  const sinceTime = query.get('sinceTime') || undefined
+  if (sinceTime !== undefined && (sinceSeconds !== undefined || Number.isNaN(Date.parse(sinceTime)))) {
+    return Number.isNaN(Date.parse(sinceTime)) ? answer(response, 400, UNDECODABLE) : answer(response, 422, INVALID)
+  }
+  const since = sinceSeconds === undefined ? Date.parse(sinceTime ?? '1970-01-01') : Date.now() - sinceSeconds * 1000
   const stamps = ['true', '1', ''].includes(query.get('timestamps') ?? 'false')
   const follow = ['true', '1', ''].includes(query.get('follow') ?? 'false')
   let lines = splitLines(

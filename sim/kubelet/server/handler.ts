@@ -13,7 +13,8 @@ import { containerLogs } from './container-logs.ts'
 import type { Gate } from './gate.ts'
 import { nodeMetrics, statsSummary } from './metrics.ts'
 import { routeOf, type Endpoint } from './routes.ts'
-import { attach, exec, runtimeText, streamsAsked, takesUpgrade, type Upgrade } from './stream.ts'
+import { runtimeText } from './exec-status.ts'
+import type { Upgrade } from './upgrade.ts'
 
 export interface Connection {
   local: string
@@ -145,22 +146,26 @@ export class Handler {
       case 'attach':
         return this.#stream(endpoint, call)
       case 'port-forward': {
-        if (!this.#worker(parts)) return answer(response, 404, 'pod does not exist')
-        if (parts.length === 3 && this.#worker(parts)?.pod.metadata.uid !== parts[2]) {
+        const worker = this.#worker(parts)
+        if (!worker) return answer(response, 404, 'pod does not exist')
+        if (parts.length === 3 && worker.pod.metadata.uid !== parts[2]) {
           return answer(response, 404, 'pod not found')
         }
-        if (call.upgrade && request.headers.upgrade?.toLowerCase() === 'websocket' && !query.has('port')) {
-          return answer(response, 400, 'query parameter "port" is required')
-        }
-        if (!takesUpgrade(call)) return
-        return httpError(response, 501, '[port_forward] kubelet: nothing listens in a simulated container')
+        const onBytes = (bytes: Buffer): void => witnessCanaries(bytes, connection)
+        // what streams is loaded by whoever asks first: most runs never do
+        const { portForward } = await import('./port-forward.ts')
+        return portForward({ request, response, upgrade: call.upgrade, query, worker, onBytes })
       }
       case 'container-logs': {
         const worker = this.#worker(parts)
         const [, pod = '', name = ''] = parts
         if (!worker) return answer(response, 404, `pod "${pod}" does not exist`)
         if (!declares(worker, name)) return answer(response, 404, `container "${name}" not found in pod "${pod}"`)
-        const container = worker.container(name)
+        const wantsPrevious = ['true', '1', ''].includes(query.get('previous') ?? 'false')
+        const container = wantsPrevious ? worker.previousContainer(name) : worker.container(name)
+        if (!container && wantsPrevious) {
+          return answer(response, 400, `previous terminated container "${name}" in pod "${pod}" not found`)
+        }
         if (!container)
           return answer(response, 400, `container "${name}" in pod "${pod}" is waiting to start: ContainerCreating`)
         return containerLogs(response, container, query, (bytes) => witnessCanaries(bytes, connection))
@@ -211,7 +216,7 @@ export class Handler {
     }
   }
 
-  #stream(endpoint: 'exec' | 'attach', call: Call): void {
+  async #stream(endpoint: 'exec' | 'attach', call: Call): Promise<void> {
     const { request, response, upgrade, connection, parts, query } = call
     if (!streamsAsked(query)) return answer(response, 400, 'you must specify at least 1 of stdin, stdout, stderr')
     const worker = this.#worker(parts)
@@ -226,8 +231,8 @@ export class Handler {
           : `container ${name} not found in pod ${pod}_${namespace}`
       return answer(response, 500, text)
     }
-    if (!takesUpgrade(call)) return
     const onBytes = (bytes: Buffer): void => witnessCanaries(bytes, connection)
+    const { attach, exec } = await import('./stream.ts')
     const stream = { request, response, upgrade, query, container, onBytes }
     if (endpoint === 'exec') exec(stream)
     else attach(stream)
@@ -236,6 +241,11 @@ export class Handler {
   #worker([namespace = '', name = '']: readonly string[]): PodWorker | undefined {
     return this.#options.pods.find(namespace, name)
   }
+}
+
+/** At least one of them has to be asked for; the kubelet knows them by other names than kube-apiserver. */
+function streamsAsked(query: URLSearchParams): boolean {
+  return ['input', 'output', 'error'].some((name) => query.get(name) === '1')
 }
 
 function runningContainer(worker: PodWorker, name: string): Container | undefined {
