@@ -6,6 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeCommand, TLS_ENVIRONMENT } from '../cluster/node-command.ts'
+import { entryPoint } from '../settings/entry-point.ts'
 import { packageRoot } from '../settings/package-root.ts'
 import type { AttackerCall, AttackerResult, AttemptOrder, FromAttacker, ToAttacker } from './range-channel.ts'
 
@@ -55,7 +56,7 @@ export class AttackerProcess {
       ...(options.scenario ? [fileURLToPath(options.scenario)] : []),
       ...(options.machineRoot ? [join(options.machineRoot, '*')] : []),
     ]
-    const main = join(COMPILED, 'lib', 'attacker', 'main.js')
+    const main = entryPoint('lib/attacker')
     const [program, ...args] = nodeCommand([...fence(readable), main, options.foothold], { tls: true })
     this.#child = spawn(program!, args, {
       env: { ...TLS_ENVIRONMENT },

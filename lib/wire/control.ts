@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { Duplex } from 'node:stream'
-import { fileURLToPath } from 'node:url'
+import { entryPoint } from '../settings/entry-point.ts'
 import type { DivertTarget, WireHost } from './carrier.ts'
 import { CONTROL_FD, lines, parseAnswer, type Answer, type CommandName, type Commands } from './messages.ts'
 import type { LedgerEntry, LedgerQuery, View } from './ledger.ts'
@@ -42,9 +42,8 @@ export class Wire extends EventEmitter<WireEvents> {
 
   /** Starts the wire. It carries nothing until `open`. */
   static async start(hosts: readonly WireHost[] = []): Promise<Wire> {
-    const main = fileURLToPath(new URL('./main.js', import.meta.url))
     // Not with what a test runner or a company's CA bundle puts into every Node child: both cost time at each start.
-    const scrubbed = ['-u', 'NODE_OPTIONS', '-u', 'NODE_EXTRA_CA_CERTS', process.execPath, main]
+    const scrubbed = ['-u', 'NODE_OPTIONS', '-u', 'NODE_EXTRA_CA_CERTS', process.execPath, entryPoint('lib/wire')]
     const child = spawn('/usr/bin/env', scrubbed, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], [CONTROL_FD]: '3' },

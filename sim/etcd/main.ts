@@ -27,7 +27,7 @@ if (argv.some((word) => ['-h', '-help', '--help'].includes(word))) {
   )
   process.exit(0)
 }
-await start(readSettings(argv))
+void start(readSettings(argv))
 
 function readSettings(argv: readonly string[]): EtcdSettings {
   try {

@@ -4,7 +4,7 @@ import { commonHandlers, healthHandler } from '../../lib/cluster/health-handlers
 import { startControllers } from './controllers.ts'
 import { FLAGS } from './flags.ts'
 
-await runController({
+void runController({
   name: 'kube-controller-manager',
   flags: FLAGS,
   handlers: (facts) =>

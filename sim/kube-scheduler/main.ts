@@ -6,7 +6,7 @@ import { Scheduler } from './scheduler.ts'
 
 let scheduler: Scheduler | undefined
 
-await runController({
+void runController({
   name: 'kube-scheduler',
   flags: FLAGS,
   handlers: (facts) => {

@@ -27,9 +27,7 @@ const version = process.env['MTLS_RANGE_VERSION'] || DEFAULT_VERSION
 const minorVersion = Number(/^v?1\.(\d+)/.exec(version)?.[1] ?? 0)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0))
 
-try {
-  await run(readSettings(process.argv.slice(2)))
-} catch (error) {
+void main().catch((error: unknown) => {
   const { message, code } = error as NodeJS.ErrnoException & { address?: string; port?: number }
   if (error instanceof FlagError) fail(error.message, error.hint)
   if (error instanceof SettingsError) fail(message)
@@ -40,6 +38,10 @@ try {
     process.exit(1)
   }
   fail(`failed to run Kubelet: ${message}`)
+})
+
+async function main(): Promise<void> {
+  await run(readSettings(process.argv.slice(2)))
 }
 
 function fail(err: string, hint?: string): never {

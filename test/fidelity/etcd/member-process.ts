@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { ComponentProcess } from '../../../lib/cluster/component-process.ts'
 import { nodeCommand, TLS_ENVIRONMENT } from '../../../lib/cluster/node-command.ts'
 import type { WitnessLine } from '../../../lib/cluster/witness.ts'
+import { entryPoint } from '../../../lib/settings/entry-point.ts'
 import { recorded } from './recorded-pki.ts'
 
 export interface LogLine {
@@ -22,7 +22,7 @@ export function flagSet(name: string): string[] {
   return set.flags
 }
 
-export const MAIN = fileURLToPath(new URL('../../../sim/etcd/main.js', import.meta.url))
+export const MAIN = entryPoint('sim/etcd')
 
 /** Everything of a member starts within this, on a machine that is busy with other tests. */
 const DEADLINE_MS = 15_000

@@ -5,8 +5,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import type { WitnessLine } from '../../../lib/cluster/witness.ts'
+import { entryPoint } from '../../../lib/settings/entry-point.ts'
 
 export interface ControllerChild {
   stderr: () => string
@@ -18,7 +18,6 @@ export interface ControllerChild {
 }
 
 const DEADLINE_MS = 10_000
-const COMPILED = fileURLToPath(new URL('../../../', import.meta.url))
 
 /** Tap loads itself into children, which slows them; env(1) drops that. */
 export function startController(
@@ -26,14 +25,7 @@ export function startController(
   args: readonly string[],
   env: Record<string, string> = {},
 ): ControllerChild {
-  const options = [
-    '-u',
-    'NODE_OPTIONS',
-    '-u',
-    'NODE_EXTRA_CA_CERTS',
-    process.execPath,
-    join(COMPILED, `sim/${name}/main.js`),
-  ]
+  const options = ['-u', 'NODE_OPTIONS', '-u', 'NODE_EXTRA_CA_CERTS', process.execPath, entryPoint(`sim/${name}`)]
   const child = spawn('/usr/bin/env', [...options, ...args], {
     env: { ...process.env, MTLS_RANGE_WITNESS_FD: '3', ...env },
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],

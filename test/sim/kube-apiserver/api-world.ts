@@ -4,7 +4,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { ComponentProcess } from '../../../lib/cluster/component-process.ts'
 import { nodeCommand, TLS_ENVIRONMENT } from '../../../lib/cluster/node-command.ts'
 import type { WitnessLine } from '../../../lib/cluster/witness.ts'
@@ -13,6 +12,7 @@ import type { EtcdClient } from '../../../lib/etcd/client.ts'
 import { KubeClient } from '../../../lib/kube/client.ts'
 import { issue } from '../../../lib/x509/issue.ts'
 import type { Issued } from '../../../lib/x509/certificate-spec.ts'
+import { entryPoint } from '../../../lib/settings/entry-point.ts'
 
 const DEADLINE_MS = 15_000
 const SECRETBOX_KEY = Buffer.alloc(32, 1).toString('base64')
@@ -44,7 +44,7 @@ export async function freePort(): Promise<number> {
 }
 
 export function mainOf(component: string): string {
-  return fileURLToPath(new URL(`../../../sim/${component}/main.js`, import.meta.url))
+  return entryPoint(`sim/${component}`)
 }
 
 export class ApiWorld {

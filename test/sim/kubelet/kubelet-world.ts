@@ -6,13 +6,13 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import type { WitnessLine } from '../../../lib/cluster/witness.ts'
 import { KubeClient } from '../../../lib/kube/client.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { issue } from '../../../lib/x509/issue.ts'
 import type { Issued } from '../../../lib/x509/certificate-spec.ts'
 import { stringify } from '../../../lib/settings/yaml.ts'
+import { entryPoint } from '../../../lib/settings/entry-point.ts'
 
 export interface ApiCall {
   method: string
@@ -28,7 +28,6 @@ export interface Review {
 
 const HOUR_MS = 3_600_000
 const DEADLINE_MS = 10_000
-const COMPILED = fileURLToPath(new URL('../../../', import.meta.url))
 
 /** The least of an API that a kubelet needs. `mayReview` answers the SubjectAccessReviews. */
 export class FakeApi {
@@ -241,14 +240,7 @@ export class KubeletWorld {
       '--hostname-override=worker-1',
       '--node-ip=127.0.0.1',
     ]
-    const command = [
-      '-u',
-      'NODE_OPTIONS',
-      '-u',
-      'NODE_EXTRA_CA_CERTS',
-      process.execPath,
-      join(COMPILED, 'sim/kubelet/main.js'),
-    ]
+    const command = ['-u', 'NODE_OPTIONS', '-u', 'NODE_EXTRA_CA_CERTS', process.execPath, entryPoint('sim/kubelet')]
     const child = spawn('/usr/bin/env', [...command, ...args, ...(options.flags ?? [])], {
       env: { ...process.env, MTLS_RANGE_WITNESS_FD: '3', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
