@@ -1,10 +1,12 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { assertLoopback } from '../tls/loopback.ts'
 import { Conversation } from './conversation.ts'
+import type { Fault } from './fault.ts'
 import { endpoint, plainAddress } from './endpoint.ts'
 import { Ledger, type Ending, type LedgerEntry } from './ledger.ts'
 import { matchesLink, OPERATOR, sameFilter, UNKNOWN_HOST, type LinkFilter } from './link.ts'
-import { relay, type Direction } from './relay.ts'
+import { Passage } from './passage.ts'
+import { relay, type Direction, type Relay } from './relay.ts'
 import { Tap, type TapFacts, type TapOptions } from './tap.ts'
 import { errorCode, WireError } from './wire-error.ts'
 
@@ -30,8 +32,17 @@ interface Live {
   entry: LedgerEntry
   conversation: Conversation
   taps: Tap[]
+  /** Absent, the rule, where no fault was ever set on it. */
+  passages?: Partial<Record<Direction, Passage>>
+  /** Once both sides stand. */
+  relay?: Relay
   caller: Socket
   callee?: Socket
+}
+
+interface FaultsOfLink {
+  filter: LinkFilter
+  faults: readonly Fault[]
 }
 
 /** The network between hosts: what is listened to on faces, whom it lets through, and everything it has carried. */
@@ -43,6 +54,7 @@ export class Carrier {
   readonly #live = new Map<number, Live>()
   readonly #taps = new Map<number, Tap>()
   #diverts: Divert[] = []
+  #faults: FaultsOfLink[] = []
   #allowed: readonly LinkFilter[] | undefined
   #lastHandle = 0
 
@@ -131,6 +143,32 @@ export class Carrier {
     this.#diverts = this.#diverts.filter((divert) => !sameFilter(divert.filter, filter))
   }
 
+  /**
+   * Lets things go wrong on a link from now on, in the place of what did before. On connections that stand bytes count from
+   * here, and records are left alone: nobody knows where one begins.
+   */
+  fault(filter: LinkFilter, faults: readonly Fault[]): void {
+    this.mend(filter)
+    this.#faults.push({ filter, faults })
+    for (const live of this.#live.values()) if (matchesLink(filter, live.entry)) spoil(live, faults, false)
+  }
+
+  /** Takes back the faults of exactly this filter: what was frozen goes on, what was swallowed is gone. */
+  mend(filter: LinkFilter): void {
+    const mended = this.#faults.filter((each) => sameFilter(each.filter, filter))
+    this.#faults = this.#faults.filter((each) => !mended.includes(each))
+    if (mended.length === 0) return
+    for (const live of this.#live.values()) {
+      if (!matchesLink(filter, live.entry)) continue
+      const { passages = {}, relay } = live
+      delete live.passages
+      for (const direction of ['toCallee', 'toCaller'] as const) {
+        const passage = passages[direction]
+        if (passage !== undefined) relay?.thaw(direction, { ...passage.thaw(), delayMs: 0 })
+      }
+    }
+  }
+
   /** Breaks the connections of a link, both ends with a RST. Returns how many. */
   cut(filter: LinkFilter): number {
     const matching = [...this.#live.values()].filter(({ entry }) => matchesLink(filter, entry))
@@ -163,6 +201,7 @@ export class Carrier {
     const taps = [...this.#taps.values()].filter(({ filter }) => matchesLink(filter, entry))
     entry.tapped = taps.length > 0
     const live: Live = { entry, conversation, taps, caller }
+    for (const { filter, faults } of this.#faults) if (matchesLink(filter, entry)) spoil(live, faults, true)
     this.#live.set(entry.id, live)
     this.#hear(live, conversation.open())
 
@@ -211,7 +250,14 @@ export class Carrier {
 
   #carry(live: Live, caller: Socket, callee: Socket): void {
     const { entry, conversation } = live
-    relay(caller, callee, {
+    live.relay = relay(caller, callee, {
+      pass: (direction, chunk) => {
+        const passage = live.passages?.[direction]
+        const step = chunk === undefined ? passage?.end() : passage?.push(chunk)
+        if (step?.ending === 'reset') this.#hear(live, conversation.reset('toCaller'))
+        if (step?.ending === 'reset' || step?.ending === 'cut') this.#finish(live, 'cut')
+        return step
+      },
       bytes: (direction, chunk) => {
         if (direction === 'toCallee') entry.bytesToCallee += chunk.length
         else entry.bytesToCaller += chunk.length
@@ -257,6 +303,16 @@ export class Carrier {
     const host = this.#hosts.get(name)
     if (host === undefined) throw new WireError('wire_host', `host ${name}: not on this network`)
     return host
+  }
+}
+
+/** The latest faults that name a link are the ones that count. */
+function spoil(live: Live, faults: readonly Fault[], fromStart: boolean): void {
+  live.entry.faulted = true
+  live.passages = {}
+  for (const direction of ['toCallee', 'toCaller'] as const) {
+    const own = faults.filter((fault) => fault.direction === direction)
+    if (own.length > 0) live.passages[direction] = new Passage(own, fromStart)
   }
 }
 

@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream'
 import { entryPoint } from '../settings/entry-point.ts'
 import type { DivertTarget, WireHost } from './carrier.ts'
 import { CONTROL_FD, lines, parseAnswer, type Answer, type CommandName, type Commands } from './messages.ts'
+import type { Fault } from './fault.ts'
 import type { LedgerEntry, LedgerQuery, View } from './ledger.ts'
 import type { LinkFilter } from './link.ts'
 import type { TapFacts, TapOptions } from './tap.ts'
@@ -121,6 +122,16 @@ export class Wire extends EventEmitter<WireEvents> {
   /** The network is honest again about exactly that filter. */
   async undivert(filter: LinkFilter): Promise<void> {
     await this.#ask('undivert', { filter })
+  }
+
+  /** Things go wrong on a link from now on; what is said again takes the place of what was said before. */
+  async fault(filter: LinkFilter, faults: readonly Fault[]): Promise<void> {
+    await this.#ask('fault', { filter, faults })
+  }
+
+  /** The link is sound again: exactly that filter's faults are gone, and what was frozen goes on. */
+  async mend(filter: LinkFilter): Promise<void> {
+    await this.#ask('mend', { filter })
   }
 
   /** Breaks what stands on a link. Returns how many connections. */

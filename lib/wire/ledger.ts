@@ -24,6 +24,8 @@ export interface LedgerEntry extends Link {
   ended?: Ending
   /** The network sent this connection elsewhere. */
   diverted: boolean
+  /** The network let something go wrong on it, on purpose. */
+  faulted: boolean
   /** A tap heard this connection, or a part of it. */
   tapped: boolean
 }
@@ -72,6 +74,7 @@ export class Ledger {
       bytesToCallee: 0,
       bytesToCaller: 0,
       diverted: false,
+      faulted: false,
       tapped: false,
     }
     this.#entries.set(entry.id, entry)

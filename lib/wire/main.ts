@@ -58,6 +58,10 @@ async function carryOut(question: Question): Promise<Commands[Question['name']][
       return carrier.divert(question.ask.filter, question.ask.target)
     case 'undivert':
       return carrier.undivert(question.ask.filter)
+    case 'fault':
+      return carrier.fault(question.ask.filter, question.ask.faults)
+    case 'mend':
+      return carrier.mend(question.ask.filter)
     case 'cut':
       return carrier.cut(question.ask.filter)
     case 'lastId':

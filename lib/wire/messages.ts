@@ -3,6 +3,7 @@
  * range asks, the wire answers each question once; when the channel closes, the wire ends.
  */
 import type { DivertTarget, WireHost } from './carrier.ts'
+import type { Fault } from './fault.ts'
 import type { LedgerEntry, LedgerQuery, View } from './ledger.ts'
 import type { LinkFilter } from './link.ts'
 import type { TapFacts, TapOptions } from './tap.ts'
@@ -19,6 +20,8 @@ export interface Commands {
   untap: { ask: { handle: number }; answer: TapFacts }
   divert: { ask: { filter: LinkFilter; target: DivertTarget }; answer: null }
   undivert: { ask: { filter: LinkFilter }; answer: null }
+  fault: { ask: { filter: LinkFilter; faults: readonly Fault[] }; answer: null }
+  mend: { ask: { filter: LinkFilter }; answer: null }
   cut: { ask: { filter: LinkFilter }; answer: number }
   lastId: { ask: object; answer: number }
   ledger: { ask: { query: LedgerQuery; settleWithinMs?: number }; answer: LedgerEntry[] }

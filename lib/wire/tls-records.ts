@@ -46,6 +46,6 @@ export function isAllTls(stream: Buffer): boolean {
   return isRecordHeader(rest.readUInt8(0), rest.readUInt16BE(1), rest.readUInt16BE(3))
 }
 
-function isRecordHeader(type: number, version: number, length: number): boolean {
+export function isRecordHeader(type: number, version: number, length: number): boolean {
   return type >= 20 && type <= 23 && version >> 8 === 3 && (version & 0xff) <= 4 && length <= LONGEST_BODY_BYTES
 }

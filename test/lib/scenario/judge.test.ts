@@ -21,6 +21,7 @@ function entry(facts: Partial<LedgerEntry> = {}): LedgerEntry {
     bytesToCallee: 1,
     bytesToCaller: 1,
     diverted: false,
+    faulted: false,
     tapped: false,
     ...facts,
   }
