@@ -47,7 +47,7 @@ interface PodObject {
 export function readManifest(file: string, text: string): Manifest | undefined {
   const read = manifests(text)
   if (!('error' in read)) return read.manifest
-  throw new PostureError(read.error.code, file, read.error.line, read.error.rule)
+  throw new PostureError(read.error.code, file, read.error.place, read.error.rule)
 }
 
 const manifests = remembered((text): { manifest: Manifest | undefined } | { error: PostureError } => {

@@ -35,7 +35,7 @@ import { nearest } from '../settings/near.ts'
 import type { PkiPlan } from './pki-plan.ts'
 import { readPkiPlan } from './read-pki-plan.ts'
 import { readPostureFile, type PostureFile } from './posture-file.ts'
-import { PostureError } from './yaml-file.ts'
+import { checkSyntax, PostureError } from './yaml-file.ts'
 
 export type { FileMode, NetworkRule, PostureHost } from './posture-file.ts'
 
@@ -85,6 +85,7 @@ export async function loadPosture(nameOrFolder: string): Promise<Posture> {
     throw new PostureError('posture_missing', nameOrFolder, undefined, `${what} (${advice})`)
   }
   const files = await readTree(folder)
+  for (const [path, text] of files) if (path.startsWith('cluster/')) checkSyntax(path, text)
   return posture({ name: basename(folder), shipped, folder, files })
 }
 
@@ -132,6 +133,13 @@ export function editHostFiles(from: Posture, path: string, edit: (text: string, 
     if (top === 'hosts' && `/${rest.join('/')}` === path) changed = withFile(changed, file, edit(text, file))
   }
   return changed
+}
+
+/** The posture's own path of a host's file: `/etc/x` of worker-1 is `hosts/worker/etc/x`. */
+export function postureFile(from: Pick<Posture, 'hosts' | 'files'>, hostName: string, path: string): string {
+  const own = `hosts/${hostName}${path}`
+  const role = from.hosts.find((each) => each.name === hostName)?.role
+  return from.files.has(own) || role === undefined ? own : `hosts/${role}${path}`
 }
 
 /** The files of one host by absolute path: its role's, and its own over them. */

@@ -10,7 +10,7 @@ import { mapManifest, readManifest, type Manifest } from './manifest.ts'
 import { mapAddresses, type Addressing } from './map-addresses.ts'
 import { isClusterPath, mapArgument, mapFileText, type HostMapping } from './map-host-text.ts'
 import { modeOf, type PostureHost } from './posture-file.ts'
-import { hostFiles, type Posture } from './posture.ts'
+import { hostFiles, postureFile, type Posture } from './posture.ts'
 
 /** One process to start: path, arguments and environment are all that a component gets. */
 export interface Launch {
@@ -74,7 +74,10 @@ export function renderHost(posture: Posture, hostName: string, run: Run): Render
   const rendered: RenderedHost = { root, launches: [], ignored: [], files: tree.files }
 
   for (const [path, text] of files) {
-    const manifest = path.startsWith(MANIFESTS) && /\.(ya?ml|json)$/.test(path) ? readManifest(path, text) : undefined
+    const manifest =
+      path.startsWith(MANIFESTS) && /\.(ya?ml|json)$/.test(path)
+        ? readManifest(postureFile(posture, hostName, path), text)
+        : undefined
     if (manifest) {
       const mapped = mapManifest(
         text,

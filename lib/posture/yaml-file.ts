@@ -1,23 +1,38 @@
 /** A YAML file of a posture: read with errors that name file and line, and edited without touching the rest of it. */
-import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from '../settings/yaml.ts'
+import {
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  parseAllDocuments,
+  parseDocument,
+  type Document,
+  type YAMLParseError,
+} from '../settings/yaml.ts'
 
 export type YamlPath = readonly (string | number)[]
 
 /** How the posture's files are written after an edit: as Kubernetes' own tools indent them. */
 export const YAML_STYLE = { indentSeq: false, lineWidth: 0 } as const
 
+/** Both count from 1, as editors do. */
+export interface TextPlace {
+  line: number
+  column: number
+}
+
 export class PostureError extends Error {
   readonly code: string
   /** Path below the posture's folder. */
   readonly file: string
-  readonly line: number | undefined
+  readonly place: TextPlace | undefined
   readonly rule: string
 
-  constructor(code: string, file: string, line: number | undefined, rule: string) {
-    super(`[${code}] ${file}${line === undefined ? '' : `:${line}`}: ${rule}`)
+  constructor(code: string, file: string, place: TextPlace | undefined, rule: string) {
+    super(`[${code}] ${file}${place === undefined ? '' : `:${place.line}:${place.column}`}: ${rule}`)
     this.code = code
     this.file = file
-    this.line = line
+    this.place = place
     this.rule = rule
   }
 }
@@ -34,11 +49,7 @@ export class YamlFile {
     this.file = file
     this.document = parseDocument(text, { lineCounter: this.#lines })
     const fault = this.document.errors[0]
-    if (fault) {
-      const { line, col } = this.#lines.linePos(fault.pos[0])
-      const rule = fault.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')
-      throw new PostureError('yaml_syntax', file, line, `column ${col}: ${rule}`)
-    }
+    if (fault) throw syntaxError(file, fault, this.#lines)
   }
 
   /** The value at a path as plain data. */
@@ -54,14 +65,16 @@ export class YamlFile {
 
   fail(path: YamlPath, rule: string): never {
     const where = path.join('.')
-    throw new PostureError('posture_field', this.file, this.lineOf(path), where ? `${where}: ${rule}` : rule)
+    throw new PostureError('posture_field', this.file, this.placeOf(path), where ? `${where}: ${rule}` : rule)
   }
 
-  /** Line of a value, or of the nearest thing around it that exists. */
-  lineOf(path: YamlPath): number | undefined {
+  /** Place of a value, or of the nearest thing around it that exists. */
+  placeOf(path: YamlPath): TextPlace | undefined {
     for (let length = path.length; length >= 0; length--) {
       const node: unknown = length === 0 ? this.document.contents : this.document.getIn(path.slice(0, length), true)
-      if (isNode(node) && node.range) return this.#lines.linePos(node.range[0]).line
+      if (!isNode(node) || !node.range) continue
+      const { line, col } = this.#lines.linePos(node.range[0])
+      return { line, column: col }
     }
     return undefined
   }
@@ -113,6 +126,20 @@ export class YamlFile {
       if (!known.includes(key)) this.fail([...path, key], `is not a field here; known are ${known.join(', ')}`)
     }
   }
+}
+
+/** @throws PostureError `[yaml_syntax]` for the first fault in any of a file's documents. */
+export function checkSyntax(file: string, text: string): void {
+  const lineCounter = new LineCounter()
+  for (const { errors } of parseAllDocuments(text, { lineCounter })) {
+    if (errors[0]) throw syntaxError(file, errors[0], lineCounter)
+  }
+}
+
+function syntaxError(file: string, fault: YAMLParseError, lines: LineCounter): PostureError {
+  const { line, col } = lines.linePos(fault.pos[0])
+  const rule = fault.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? ''
+  return new PostureError('yaml_syntax', file, { line, column: col }, rule)
 }
 
 /**

@@ -120,31 +120,36 @@ t.test('a broken posture is refused with file and line', async (t) => {
     loadPosture('kubeadn'),
     /^\[posture_missing\] kubeadn: no posture and no folder of that name \(did you mean kubeadm\?\)$/,
   )
-  await fails('pki.yaml', (text) => `${text}\n  x: [`, /^\[yaml_syntax\] pki\.yaml:\d+: column \d+: /)
+  await fails('pki.yaml', (text) => `${text}\n  x: [`, /^\[yaml_syntax\] pki\.yaml:\d+:\d+: /)
+  await fails(
+    'cluster/20-shop.yaml',
+    (text) => text.replace('\n---\n', '\n---\n\tx: 1\n'),
+    /^\[yaml_syntax\] cluster\/20-shop\.yaml:\d+:1: Tabs are not allowed as indentation$/,
+  )
   await fails(
     'pki.yaml',
     (text) => text.replace('signedBy: ca\n', 'signedBy: cc\n'),
-    /^\[posture_field\] pki\.yaml:\d+: certificates\.apiserver\.signedBy: no authority is called cc \(did you mean ca\?\)$/,
+    /^\[posture_field\] pki\.yaml:\d+:\d+: certificates\.apiserver\.signedBy: no authority is called cc \(did you mean ca\?\)$/,
   )
   await fails(
     'pki.yaml',
     (text) => text.replace('commonName: kube-apiserver\n', 'comonName: kube-apiserver\n'),
-    /^\[posture_field\] pki\.yaml:\d+: certificates\.apiserver\.comonName: is not a field here; known are signedBy, commonName/,
+    /^\[posture_field\] pki\.yaml:\d+:\d+: certificates\.apiserver\.comonName: is not a field here; known are signedBy, commonName/,
   )
   await fails(
     'pki.yaml',
     (text) => text.replace("key: '0600'", 'key: 0600'),
-    /^\[posture_field\] pki\.yaml:9: modes\.key: must be a quoted octal mode such as '0600', got 600$/,
+    /^\[posture_field\] pki\.yaml:9:8: modes\.key: must be a quoted octal mode such as '0600', got 600$/,
   )
   await fails(
     'pki.yaml',
     (text) => text.replace('8760h', '1y'),
-    /^\[posture_field\] pki\.yaml:4: certificateValidityPeriod: time: unknown unit "y" in duration "1y"$/,
+    /^\[posture_field\] pki\.yaml:4:28: certificateValidityPeriod: time: unknown unit "y" in duration "1y"$/,
   )
   await fails(
     'posture.yaml',
     (text) => text.replace('192.0.2.32', '192.0.2.31'),
-    /^\[posture_field\] posture\.yaml:\d+: hosts\.worker\.1\.address: a second host has the address 192\.0\.2\.31$/,
+    /^\[posture_field\] posture\.yaml:\d+:\d+: hosts\.worker\.1\.address: a second host has the address 192\.0\.2\.31$/,
   )
   await fails(
     'posture.yaml',
@@ -154,7 +159,7 @@ t.test('a broken posture is refused with file and line', async (t) => {
   await fails(
     'posture.yaml',
     (text) => text.replace('allow: everything', 'allow:\n  - {from: worker, to: etcd, ports: [99999]}'),
-    /^\[posture_field\] posture\.yaml:\d+: network\.allow\.0\.ports\.0: must be a port, got 99999$/,
+    /^\[posture_field\] posture\.yaml:\d+:\d+: network\.allow\.0\.ports\.0: must be a port, got 99999$/,
   )
   const posture = await loadPosture(
     spoilt(t, 'posture.yaml', (text) =>
@@ -182,7 +187,7 @@ t.test('a manifest that is no Pod is named, one of something else is left alone'
   t.strictSame((await render(t, withVip)).get('control-plane-1')?.ignored, ['/etc/kubernetes/manifests/kube-vip.yaml'])
   await t.rejects(
     render(t, withFile(posture, `${folder}/odd.yaml`, 'kind: Deployment\n')),
-    /^\[posture_field\] \/etc\/kubernetes\/manifests\/odd\.yaml:1: kind: a static Pod manifest holds a Pod, got "Deployment"$/,
+    /^\[posture_field\] hosts\/control-plane\/etc\/kubernetes\/manifests\/odd\.yaml:1:7: kind: a static Pod manifest holds a Pod, got "Deployment"$/,
   )
 })
 
