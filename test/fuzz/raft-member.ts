@@ -1,6 +1,6 @@
 /** A member in a simulated world: a Raft, a disk that keeps what was written before a crash, and a few registers. */
-import type { ConfChange } from '../../sim/etcd/raft/configuration.ts'
-import { Configuration } from '../../sim/etcd/raft/configuration.ts'
+import { CONF_CHANGE, ENTRY_TYPE, voters as votersOnly } from '../../lib/etcd/raft-entry.ts'
+import { Configuration, type VoterChange } from '../../sim/etcd/raft/configuration.ts'
 import type { Entry, HardState, Message, NodeId, Snapshot } from '../../sim/etcd/raft/message.ts'
 import { RaftLog } from '../../sim/etcd/raft/raft-log.ts'
 import { Raft, type Ready } from '../../sim/etcd/raft/raft.ts'
@@ -59,7 +59,7 @@ export class RaftMember {
     const start = { index: isFirst ? 1 : 0, term: isFirst ? 1 : 0 }
     this.#disk = {
       hardState: { term: start.term, vote: 0n, commit: start.index },
-      snapshot: { ...start, confState: { voters, learners: [] }, data: Buffer.from('{}') },
+      snapshot: { ...start, confState: votersOnly(...voters), data: Buffer.from('{}') },
       compacted: start,
       entries: [],
     }
@@ -117,12 +117,12 @@ export class RaftMember {
   apply(
     ready: Ready,
     onWrite: (operation: string) => void,
-    onChange: (change: ConfChange, index: number) => void,
+    onChange: (change: VoterChange, index: number) => void,
   ): void {
     if (ready.snapshot) this.#load(ready.snapshot)
     for (const { type, index, data } of ready.committed) {
       this.appliedIndex = index
-      if (type !== 'normal') {
+      if (type !== ENTRY_TYPE.normal) {
         const change = parseChange(data)
         this.raft.applyConfChange(change)
         onChange(change, index)
@@ -187,11 +187,7 @@ export class RaftMember {
 }
 
 /** `addNode 4` */
-export function changeText(type: ConfChange['type'], nodeId: NodeId): Buffer {
-  return Buffer.from(`${type} ${nodeId}`)
-}
-
-function parseChange(data: Buffer): ConfChange {
-  const [type, id] = data.toString().split(' ') as [ConfChange['type'], string]
-  return { id: 0n, type, nodeId: BigInt(id), context: data }
+export function parseChange(data: Buffer): VoterChange {
+  const [kind, id] = data.toString().split(' ') as [keyof typeof CONF_CHANGE, string]
+  return { type: CONF_CHANGE[kind], nodeId: BigInt(id) }
 }

@@ -2,11 +2,12 @@
  * A Raft group in a world that a seed decides: messages are dropped, late, twice and out of order, the network splits, members
  * crash, stop for a while and lose their disks, while an operator replaces them and clients read and write.
  */
-import type { ConfChange } from '../../sim/etcd/raft/configuration.ts'
+import { CONF_CHANGE, ENTRY_TYPE } from '../../lib/etcd/raft-entry.ts'
+import type { VoterChange } from '../../sim/etcd/raft/configuration.ts'
 import type { Message, NodeId } from '../../sim/etcd/raft/message.ts'
 import type { Ready } from '../../sim/etcd/raft/raft.ts'
 import { EventQueue } from './event-queue.ts'
-import { changeText, RaftMember, type RaftTuning } from './raft-member.ts'
+import { RaftMember, type RaftTuning } from './raft-member.ts'
 import { RaftSafety } from './raft-safety.ts'
 import { Random } from './random.ts'
 import { registerProblem, type Operation } from './register-history.ts'
@@ -375,37 +376,36 @@ export class RaftWorld {
       const change = this.#nextChange()
       if (!change) return
       this.#lastChangeAt = this.#events.now
-      leader.raft.propose({ type: 'confChange', data: changeText(change.type, change.nodeId) })
+      leader.raft.propose({ type: ENTRY_TYPE.confChange, data: Buffer.from(change) })
     }
     this.#pump(leader)
   }
 
-  #nextChange(): Pick<ConfChange, 'type' | 'nodeId'> | undefined {
+  #nextChange(): string | undefined {
     const random = this.#random
     const lost = this.#members.find(({ id, isGone }) => isGone && (this.#voters.has(id) || this.#learners.has(id)))
-    if (lost) return { type: 'removeNode', nodeId: lost.id }
+    if (lost) return `removeNode ${lost.id}`
     const [learner] = this.#learners
-    if (learner !== undefined) return random.chance(0.7) ? { type: 'addNode', nodeId: learner } : undefined
+    if (learner !== undefined) return random.chance(0.7) ? `addNode ${learner}` : undefined
     if (this.#voters.size < 3 || (this.#voters.size < 5 && random.chance(0.2))) {
       const unused = this.#members.find(({ id, isGone, isRemoved }) => !isGone && !isRemoved && !this.#voters.has(id))
       const member = unused ?? this.#join(this.#nextMember++, [])
-      return { type: random.pick(['addNode', 'addLearnerNode'] as const), nodeId: member.id }
+      return `${random.pick(['addNode', 'addLearnerNode'])} ${member.id}`
     }
-    if (this.#voters.size > 3 && random.chance(0.2))
-      return { type: 'removeNode', nodeId: random.pick([...this.#voters]) }
+    if (this.#voters.size > 3 && random.chance(0.2)) return `removeNode ${random.pick([...this.#voters])}`
     return undefined
   }
 
-  #noteChange({ type, nodeId }: ConfChange, index: number): void {
+  #noteChange({ type, nodeId }: VoterChange, index: number): void {
     // Members apply it one after the other, and again after a restart.
     if (index <= this.#notedIndex) return
     this.#notedIndex = index
     this.#voters.delete(nodeId)
     this.#learners.delete(nodeId)
-    if (type === 'addNode') this.#voters.add(nodeId)
-    else if (type === 'addLearnerNode') this.#learners.add(nodeId)
+    if (type === CONF_CHANGE.addNode) this.#voters.add(nodeId)
+    else if (type === CONF_CHANGE.addLearnerNode) this.#learners.add(nodeId)
     const member = this.#members.find(({ id }) => id === nodeId)
-    if (type !== 'removeNode' || !member) return
+    if (type !== CONF_CHANGE.removeNode || !member) return
     member.isRemoved = true
     // Its process ends a little later; until then it is a nuisance.
     this.#events.after(500, () => {

@@ -1,4 +1,5 @@
 /** Standing for election. */
+import { ENTRY_TYPE } from '../../../lib/etcd/raft-entry.ts'
 import type { Core } from './core.ts'
 import { broadcastAppend } from './replication.ts'
 import type { Message } from './message.ts'
@@ -13,7 +14,7 @@ export function standForElection(core: Core, campaign: Campaign): void {
   const { log } = core
   if (core.role === 'leader' || !core.mayCampaign) return
   // A change that is committed may take this member out.
-  const changes = log.slice(log.applied + 1, log.committed).some(({ type }) => type !== 'normal')
+  const changes = log.slice(log.applied + 1, log.committed).some(({ type }) => type !== ENTRY_TYPE.normal)
   if (changes)
     return core.tell(
       `cannot campaign at term ${core.term} since there are still pending configuration changes to apply`,

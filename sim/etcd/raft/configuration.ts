@@ -1,17 +1,9 @@
 /** Who votes and who only listens, and what a majority of them says. */
+import { CONF_CHANGE, voters, type ConfChange } from '../../../lib/etcd/raft-entry.ts'
 import type { ConfState, NodeId } from './message.ts'
 
-export type ConfChangeType = 'addNode' | 'removeNode' | 'updateNode' | 'addLearnerNode'
-
-/** One step of a membership change: a raftpb.ConfChange, or the only change of a ConfChangeV2. */
-export interface ConfChange {
-  /** Names the proposal. */
-  id: bigint
-  type: ConfChangeType
-  /** 0: the change was found wanting when it was applied, and changes nothing. */
-  nodeId: NodeId
-  context: Buffer
-}
+/** What Raft itself wants to know of one. A `nodeId` of 0 changes nothing: it was found wanting when it was applied. */
+export type VoterChange = Pick<ConfChange, 'type' | 'nodeId'>
 
 export type VoteResult = 'won' | 'lost' | 'pending'
 
@@ -21,7 +13,7 @@ export class Configuration {
   readonly learners: ReadonlySet<NodeId>
   readonly #needed: number
 
-  constructor({ voters, learners }: ConfState) {
+  constructor({ voters, learners }: Pick<ConfState, 'voters' | 'learners'>) {
     this.voters = new Set(voters)
     this.learners = new Set(learners)
     this.#needed = Math.floor(this.voters.size / 2) + 1
@@ -32,18 +24,18 @@ export class Configuration {
   }
 
   get confState(): ConfState {
-    return { voters: [...this.voters].sort(byNumber), learners: [...this.learners].sort(byNumber) }
+    return { ...voters(...[...this.voters].sort(byNumber)), learners: [...this.learners].sort(byNumber) }
   }
 
   /** @throws Error where nobody would be left to vote. */
-  after({ type, nodeId }: Pick<ConfChange, 'type' | 'nodeId'>): Configuration {
-    if (type === 'updateNode' || nodeId === 0n) return this
+  after({ type, nodeId }: VoterChange): Configuration {
+    if (type === CONF_CHANGE.updateNode || nodeId === 0n) return this
     const voters = new Set(this.voters)
     const learners = new Set(this.learners)
     voters.delete(nodeId)
     learners.delete(nodeId)
-    if (type === 'addNode') voters.add(nodeId)
-    if (type === 'addLearnerNode') learners.add(nodeId)
+    if (type === CONF_CHANGE.addNode) voters.add(nodeId)
+    if (type === CONF_CHANGE.addLearnerNode) learners.add(nodeId)
     if (voters.size === 0) throw new Error('removed all voters')
     return new Configuration({ voters: [...voters], learners: [...learners] })
   }

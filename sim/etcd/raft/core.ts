@@ -1,11 +1,11 @@
 /** What a member of a Raft group knows, and how its role changes. Who says what is in follower.ts, candidate.ts and leader.ts. */
+import { ENTRY_TYPE } from '../../../lib/etcd/raft-entry.ts'
 import type { Configuration } from './configuration.ts'
 import {
   hexOf,
   message,
   NOBODY,
   type Entry,
-  type EntryType,
   type HardState,
   type Message,
   type MessageType,
@@ -140,11 +140,11 @@ export class Core {
     this.progress.get(this.id)?.replicate()
     // There may be one that is not applied yet: to wait is cheaper than to look.
     this.pendingConfIndex = this.log.lastIndex
-    this.appendAsLeader([{ type: 'normal', data: Buffer.alloc(0) }])
+    this.appendAsLeader([{ type: ENTRY_TYPE.normal, data: Buffer.alloc(0) }])
     this.tell(`became leader at term ${this.term}`)
   }
 
-  appendAsLeader(entries: readonly { type: EntryType; data: Buffer }[]): void {
+  appendAsLeader(entries: readonly Pick<Entry, 'type' | 'data'>[]): void {
     const first = this.log.lastIndex + 1
     this.log.append(entries.map(({ type, data }, at): Entry => ({ type, data, term: this.term, index: first + at })))
   }

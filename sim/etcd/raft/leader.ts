@@ -1,4 +1,5 @@
 /** Leading: proposals, answers of the members, reads, and handing over. */
+import { ENTRY_TYPE } from '../../../lib/etcd/raft-entry.ts'
 import type { Core } from './core.ts'
 import { NO_BYTES, NOBODY, type Message } from './message.ts'
 import {
@@ -64,10 +65,10 @@ export function stepLeader(core: Core, message: Message): boolean {
 function propose(core: Core, { entries }: Message): boolean {
   if (!core.progress.has(core.id) || core.transferee !== NOBODY) return false
   const taken = entries.map(({ type, data }, at) => {
-    if (type === 'normal') return { type, data }
+    if (type === ENTRY_TYPE.normal) return { type, data }
     if (core.pendingConfIndex > core.log.applied) {
       core.tell(`ignoring conf change at config: possible unapplied conf change at index ${core.pendingConfIndex}`)
-      return { type: 'normal' as const, data: NO_BYTES }
+      return { type: ENTRY_TYPE.normal, data: NO_BYTES }
     }
     core.pendingConfIndex = core.log.lastIndex + at + 1
     return { type, data }

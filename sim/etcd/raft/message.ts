@@ -1,19 +1,12 @@
-/** What members say to each other and keep: the shapes of raftpb, as plain values. */
+/** What members say to each other: raftpb.Message as a plain value. */
+import type { ConfState, RaftEntry as Entry } from '../../../lib/etcd/raft-entry.ts'
+
+export type { ConfState, HardState, RaftEntry as Entry } from '../../../lib/etcd/raft-entry.ts'
 
 /** A member id, a uint64. */
 export type NodeId = bigint
 
 export const NOBODY: NodeId = 0n
-
-export type EntryType = 'normal' | 'confChange' | 'confChangeV2'
-
-export interface Entry {
-  type: EntryType
-  term: number
-  index: number
-  /** Empty for the entry that a new leader begins with. */
-  data: Buffer
-}
 
 /** raftpb.MessageType, in the order of its numbers. The first two, and those about reports, never travel. */
 export const MESSAGE_TYPES = [
@@ -60,17 +53,7 @@ export interface Message {
   context: Buffer
 }
 
-export interface HardState {
-  term: number
-  vote: NodeId
-  commit: number
-}
-
-export interface ConfState {
-  voters: readonly NodeId[]
-  learners: readonly NodeId[]
-}
-
+/** raftpb.Snapshot. */
 export interface Snapshot {
   index: number
   term: number

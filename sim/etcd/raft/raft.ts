@@ -4,9 +4,10 @@
  * snapshot, entries and hard state, then sends `messages`, applies `committed`, and calls `advance` with it. `eager` messages
  * need not wait for the disk.
  */
+import { ENTRY_TYPE } from '../../../lib/etcd/raft-entry.ts'
 import { isForcedByTransfer, standForElection } from './campaign.ts'
 import { stepCandidate } from './candidate.ts'
-import type { ConfChange } from './configuration.ts'
+import type { VoterChange } from './configuration.ts'
 import { Core, type RaftOptions, type Role } from './core.ts'
 import { stepFollower } from './follower.ts'
 import { stepLeader } from './leader.ts'
@@ -15,7 +16,6 @@ import {
   NOBODY,
   type ConfState,
   type Entry,
-  type EntryType,
   type HardState,
   type Message,
   type MessageType,
@@ -132,14 +132,14 @@ export class Raft {
   }
 
   /** Puts entries before the leader. False where there is none to be found, or it is about to hand over. */
-  propose(...proposals: readonly { type?: EntryType; data: Buffer }[]): boolean {
-    const entries = proposals.map(({ type = 'normal', data }) => ({ type, data, term: 0, index: 0 }))
+  propose(...proposals: readonly { type?: number; data: Buffer }[]): boolean {
+    const entries = proposals.map(({ type = ENTRY_TYPE.normal, data }) => ({ type, data, term: 0, index: 0 }))
     return this.step(message('propose', this.id, { from: this.id, entries }))
   }
 
   /** Asks for an index that a linearizable read has to wait for; it comes in `Ready.reads` with the same context, or never. */
   readIndex(context: Buffer): boolean {
-    const entries = [{ type: 'normal' as const, term: 0, index: 0, data: context }]
+    const entries = [{ type: ENTRY_TYPE.normal, term: 0, index: 0, data: context }]
     return this.step(message('readIndex', this.id, { from: this.id, entries }))
   }
 
@@ -157,7 +157,7 @@ export class Raft {
   }
 
   /** To be called for each membership change that is applied. @throws Error `removed all voters`. */
-  applyConfChange(change: Pick<ConfChange, 'type' | 'nodeId'>): ConfState {
+  applyConfChange(change: VoterChange): ConfState {
     const core = this.#core
     const next = core.configuration.after(change)
     if (next === core.configuration) return next.confState

@@ -5,7 +5,9 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { Configuration, type ConfChangeType } from '../../../sim/etcd/raft/configuration.ts'
+import { ENTRY_TYPE, voters as votersOnly } from '../../../lib/etcd/raft-entry.ts'
+import { parseChange } from '../../fuzz/raft-member.ts'
+import { Configuration } from '../../../sim/etcd/raft/configuration.ts'
 import type { Entry, HardState, Message, NodeId, Snapshot } from '../../../sim/etcd/raft/message.ts'
 import { RaftLog, RaftPanic } from '../../../sim/etcd/raft/raft-log.ts'
 import { Raft } from '../../../sim/etcd/raft/raft.ts'
@@ -66,7 +68,7 @@ export class RaftStory {
       case 'nodes':
         return this.#create(Number(first), rest)
       case 'node':
-        return this.#add(id, { index: 0, term: 0, confState: { voters: [], learners: [] }, data: Buffer.alloc(0) })
+        return this.#add(id, { index: 0, term: 0, confState: votersOnly(), data: Buffer.alloc(0) })
       case 'elect':
         return after(() => this.#elect(member!.raft))
       case 'campaign':
@@ -78,7 +80,7 @@ export class RaftStory {
       case 'propose':
         return after(() => member!.raft.propose({ data: Buffer.from(rest.join(' ')) }))
       case 'conf':
-        return after(() => member!.raft.propose({ type: 'confChange', data: Buffer.from(rest.join(' ')) }))
+        return after(() => member!.raft.propose({ type: ENTRY_TYPE.confChange, data: Buffer.from(rest.join(' ')) }))
       case 'read':
         return after(() => member!.raft.readIndex(Buffer.from(rest.join(' '))))
       case 'transfer':
@@ -135,7 +137,7 @@ export class RaftStory {
     const learners = ids.slice(count - Number(word('learners') ?? 0))
     const voters = ids.filter((id) => !learners.includes(id))
     // Whoever joins later learns of the first members from this snapshot.
-    const snapshot = { index: 1, term: 1, confState: { voters, learners }, data: Buffer.alloc(0) }
+    const snapshot = { index: 1, term: 1, confState: { ...votersOnly(...voters), learners }, data: Buffer.alloc(0) }
     for (const id of ids) this.#add(id, snapshot)
     this.#out.push('ok')
   }
@@ -229,9 +231,7 @@ export class RaftStory {
     const text = data.toString()
     this.#out.push(`${member.raft.id} applies ${index} ${text || 'nothing'}`)
     if (text !== '') member.applied.push(text.replaceAll(' ', '-'))
-    if (type === 'normal') return
-    const [change, nodeId] = text.split(' ') as [ConfChangeType, string]
-    member.raft.applyConfChange({ type: change, nodeId: BigInt(nodeId) })
+    if (type !== ENTRY_TYPE.normal) member.raft.applyConfChange(parseChange(data))
   }
 
   #deliver(link: string, traces: boolean): void {
