@@ -83,17 +83,31 @@ function hex(crc: number): string {
  * that is corruption, because dropping acknowledged writes is worse than not starting.
  */
 function endsEarly(body: Buffer, length: number): WalReadResult {
-  const head = /^\x08[\x01-\x05]\x10[\x80-\xff]{0,4}[\x00-\x7f]\x1a([\x80-\xff]{0,4}[\x00-\x7f])/.exec(
-    body.subarray(0, 24).toString('latin1'),
-  )
-  if (head) {
-    let dataBytes = 0
-    for (const [place, byte] of [...Buffer.from(head[1]!, 'latin1')].entries())
-      dataBytes += (byte & 0x7f) * 128 ** place
-    if (head[0].length + dataBytes === length) return { kind: 'torn' }
-  } else if (body.length < 24) return { kind: 'torn' }
+  const told = lengthByHead(body)
+  if (told === 'cut' || told === length) return { kind: 'torn' }
   return { kind: 'corrupt', text: `wal: max entry size limit exceeded, recBytes: ${length}` }
 }
+
+/** How long a record is by its own beginning: type, crc and the length of its data. `cut`: not even that is there. */
+function lengthByHead(body: Buffer): number | 'cut' | undefined {
+  let at = 0
+  let last = 0
+  for (const tag of RECORD_TAGS) {
+    if (at === body.length) return 'cut'
+    if (body[at++] !== tag) return undefined
+    last = 0
+    for (let factor = 1; ; factor *= 0x80) {
+      if (at === body.length) return 'cut'
+      if (factor > 2 ** 28) return undefined
+      const byte = body[at++]!
+      last += (byte & 0x7f) * factor
+      if (byte < 0x80) break
+    }
+  }
+  return at + last
+}
+
+const RECORD_TAGS = [0x08, 0x10, 0x1a] as const
 
 const SECTOR_BYTES = 512
 

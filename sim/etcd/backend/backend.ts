@@ -1,0 +1,327 @@
+/**
+ * What a member keeps on its disk: the log, which acknowledges, and the db, which follows in batches.
+ *
+ *     member/wal/<sequence>-<index>.wal     every entry, before anybody is told that it was taken
+ *     member/snap/db                        the state that applying the entries makes, some 100 ms behind
+ *     member/snap/<term>-<index>.snap       how far the log is not needed any more
+ *
+ * A batch goes to the db together with the index of the last entry that it holds (meta/consistent_index). After a crash the
+ * state of that index is in the db and every entry behind it in the log: applying those again brings all back.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DB_FILE } from '../../../lib/etcd/bbolt-read.ts'
+import { crc32c } from '../../../lib/etcd/crc32c.ts'
+import type { ConfState, HardState, RaftEntry, WalMetadata } from '../../../lib/etcd/raft-entry.ts'
+import { readWal, WAL_FOLDER, type WalContents } from '../../../lib/etcd/wal-read.ts'
+import { BboltFile } from './bbolt-file.ts'
+import { BUCKETS, type BucketName, META } from './schema.ts'
+import { loadSnapshots, saveSnapshot, type RaftSnapshot } from './snap-folder.ts'
+import { syncFolder, WriteAheadLog } from './write-ahead-log.ts'
+
+/** etcd's --backend-batch-interval and --backend-batch-limit. */
+const BATCH_INTERVAL_MS = 100
+const BATCH_OPERATIONS = 10_000
+const DEFRAG_OPERATIONS = 10_000
+const SNAPSHOT_CHUNK_BYTES = 32 * 1024
+
+export interface BackendSettings {
+  dataDir: string
+  fsync: boolean
+  /** The disk failed: nothing that is not acknowledged yet will be. */
+  onFailure: (error: Error) => void
+  log?: (level: 'info' | 'warn', message: string, fields: Record<string, unknown>) => void
+}
+
+/** What a start found. */
+export interface StoredState {
+  /** Whose log it is; `undefined` where there is none yet. */
+  metadata: WalMetadata | undefined
+  hardState: HardState | undefined
+  snapshot: RaftSnapshot | undefined
+  /** Behind the snapshot. Those up to `consistentIndex` are in the db already. */
+  entries: RaftEntry[]
+  consistentIndex: number
+}
+
+export class Backend {
+  readonly #settings: BackendSettings
+  readonly #dbPath: string
+  readonly #snapFolder: string
+  readonly #dbExisted: boolean
+  #db: BboltFile
+  #log: WriteAheadLog | undefined
+  #applied = { index: 0, term: 0 }
+  #confState: ConfState | undefined
+  #timer: NodeJS.Timeout | undefined
+  /** Commits, defragmentation and the end come one after the other. */
+  #work: Promise<void> = Promise.resolve()
+  #isClosed = false
+
+  /** @throws WalError, BboltError, RangeError where the disk holds something else than a member left there. */
+  static open(settings: BackendSettings): { backend: Backend; state: StoredState } {
+    const snapFolder = join(settings.dataDir, dirname(DB_FILE))
+    mkdirSync(snapFolder, { recursive: true, mode: 0o700 })
+    for (const name of readdirSync(snapFolder)) {
+      // What a crash left of a defragmentation or of a snapshot on its way.
+      if (name.startsWith('tmp') || name.startsWith('db.tmp')) rmSync(join(snapFolder, name), { force: true })
+    }
+    const backend = new Backend(settings, snapFolder)
+    try {
+      return { backend, state: backend.#readState() }
+    } catch (error) {
+      backend.#db.close()
+      throw error
+    }
+  }
+
+  private constructor(settings: BackendSettings, snapFolder: string) {
+    this.#settings = settings
+    this.#snapFolder = snapFolder
+    this.#dbPath = join(settings.dataDir, DB_FILE)
+    this.#dbExisted = existsSync(this.#dbPath)
+    this.#db = new BboltFile(this.#dbPath, settings).growInSteps()
+    for (const bucket of BUCKETS) this.#db.createBucket(bucket)
+  }
+
+  get sizeBytes(): number {
+    return this.#db.sizeBytes
+  }
+
+  get sizeInUseBytes(): number {
+    return this.#db.sizeInUseBytes
+  }
+
+  /** Begins the log of a new member. */
+  startLog(metadata: WalMetadata): void {
+    this.#log = WriteAheadLog.create(join(this.#settings.dataDir, WAL_FOLDER), metadata, this.#settings)
+  }
+
+  /** Resolves once the entries, and the state if it has changed, would survive a crash. */
+  append(entries: readonly RaftEntry[], hardState?: HardState): Promise<void> {
+    const log = this.#openLog()
+    log.append(entries, hardState)
+    return log.synced()
+  }
+
+  put(bucket: BucketName, key: string, value: Uint8Array): void {
+    this.#db.put(bucket, key, value)
+    this.#written()
+  }
+
+  delete(bucket: BucketName, key: string): void {
+    if (this.#db.delete(bucket, key)) this.#written()
+  }
+
+  /** What was put last, in a batch that is not committed yet or on the disk. Keys are latin1 text. */
+  get(bucket: BucketName, key: string): Uint8Array | undefined {
+    return this.#db.get(bucket, key)
+  }
+
+  entries(bucket: BucketName): Generator<[key: string, value: Uint8Array]> {
+    return this.#db.entries(bucket)
+  }
+
+  /** Everything that this entry did has been put: the next commit may say so. */
+  applied({ index, term }: Pick<RaftEntry, 'index' | 'term'>): void {
+    this.#applied = { index, term }
+    this.#arm()
+  }
+
+  /** Who votes and learns, as the last change of the configuration left it. */
+  setConfState(confState: ConfState): void {
+    this.#confState = confState
+    const { voters, learners, autoLeave } = confState
+    // Ids do not fit a JavaScript number, so the text is put together by hand.
+    const list = (name: string, ids: readonly bigint[]): string =>
+      ids.length > 0 ? `"${name}":[${ids.join(',')}],` : ''
+    const text = `{${list('voters', voters)}${list('learners', learners)}"auto_leave":${autoLeave}}`
+    this.put('meta', META.confState, Buffer.from(text))
+  }
+
+  /** Everything that was put so far is in the file. */
+  commit(): Promise<void> {
+    return this.#afterAll(() => this.#commit())
+  }
+
+  /**
+   * Marks that all up to the last applied entry is in the db, so that the log before may go. `keepEntries` stay for
+   * followers that are behind (etcd: --experimental-snapshot-catchup-entries, 5,000).
+   */
+  async saveSnapshot(data: Buffer, { keepEntries } = { keepEntries: 5000 }): Promise<RaftSnapshot> {
+    const { index, term } = this.#applied
+    const confState = this.#confState
+    if (!confState) throw new Error('[snapshot] a member without configuration: apply its first entry before')
+    await this.commit()
+    const snapshot = { index, term, confState, data }
+    saveSnapshot(this.#snapFolder, snapshot, this.#settings)
+    await this.#openLog().markSnapshot({ index, term, confState })
+    this.#openLog().release(index - keepEntries)
+    return snapshot
+  }
+
+  /**
+   * The db as it is now, in chunks, and then the SHA-256 of it all (api/v3rpc/maintenance.go, Snapshot). The state does
+   * not change while it is read, whatever is written meanwhile.
+   */
+  async snapshot(): Promise<{ bytes: number; chunks: Generator<{ blob: Buffer; remainingBytes: number }> }> {
+    let reader: ReturnType<BboltFile['openReader']> | undefined
+    await this.#afterAll(async () => {
+      await this.#commit()
+      reader = this.#db.openReader()
+    })
+    const { bytes, read, close } = reader!
+    function* chunks(): Generator<{ blob: Buffer; remainingBytes: number }> {
+      const hash = createHash('sha256')
+      try {
+        for (let at = 0; at < bytes;) {
+          const blob = Buffer.allocUnsafeSlow(Math.min(SNAPSHOT_CHUNK_BYTES, bytes - at))
+          const count = read(blob, at)
+          if (count === 0) throw new Error(`[snapshot] the db ends at byte ${at} of ${bytes}`)
+          at += count
+          hash.update(blob.subarray(0, count))
+          yield { blob: blob.subarray(0, count), remainingBytes: bytes - at }
+        }
+        yield { blob: hash.digest(), remainingBytes: 0 }
+      } finally {
+        close()
+      }
+    }
+    return { bytes, chunks: chunks() }
+  }
+
+  /** Writes the db anew without what is free in it; what was deleted is gone from the disk then, but for the log. */
+  defragment(): Promise<void> {
+    return this.#afterAll(async () => {
+      await this.#commit()
+      const path = `${this.#dbPath}.tmp.${process.pid}`
+      rmSync(path, { force: true })
+      // Entries may have been applied since, and are copied with the rest.
+      this.#putIndex()
+      const fresh = new BboltFile(path, this.#settings)
+      for (const bucket of this.#db.bucketNames) {
+        fresh.createBucket(bucket)
+        for (const [key, value] of this.#db.entries(bucket)) {
+          fresh.put(bucket, key, value)
+          if (fresh.operations > DEFRAG_OPERATIONS) fresh.commitSync()
+        }
+      }
+      fresh.commitSync()
+      renameSync(path, this.#dbPath)
+      if (this.#settings.fsync) syncFolder(this.#snapFolder)
+      // A reader of the old file goes on with it.
+      this.#db.closeWhenRead()
+      this.#db = fresh.growInSteps()
+    })
+  }
+
+  /** Over all buckets but for what members write on their own (backend.go, Hash; schema, DefaultIgnores). */
+  hash(): number {
+    let crc = 0
+    for (const bucket of this.#db.bucketNames) {
+      crc = crc32c(crc, Buffer.from(bucket, 'latin1'))
+      for (const [key, value] of this.#db.entries(bucket)) {
+        if (bucket === 'meta' && UNHASHED.has(key)) continue
+        crc = crc32c(crc32c(crc, Buffer.from(key, 'latin1')), value)
+      }
+    }
+    return crc
+  }
+
+  /** Commits what is left. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    await this.commit()
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    await this.#log?.close()
+    this.#db.closeWhenRead()
+  }
+
+  #readState(): StoredState {
+    const walFolder = join(this.#settings.dataDir, WAL_FOLDER)
+    const consistentIndex = this.#number(META.consistentIndex)
+    this.#applied = { index: consistentIndex, term: this.#number(META.term) }
+    if (!existsSync(walFolder)) {
+      return { metadata: undefined, hardState: undefined, snapshot: undefined, entries: [], consistentIndex }
+    }
+    const { contents, snapshot } = this.#readLog(walFolder)
+    if (snapshot && !this.#dbExisted) throw new Error(`database file (${this.#dbPath}) of the backend is missing`)
+    if (snapshot && consistentIndex < snapshot.index && consistentIndex !== 0) {
+      throw new Error(
+        `database file (${this.#dbPath} index ${consistentIndex}) does not match with snapshot (index ${snapshot.index})`,
+      )
+    }
+    if (contents.tail.isTorn) this.#say('info', 'repaired WAL', { error: 'unexpected EOF' })
+    this.#log = WriteAheadLog.reopen(walFolder, contents, this.#settings)
+    this.#confState = snapshot?.confState
+    const { metadata, state: hardState, entries } = contents
+    return { metadata, hardState, snapshot, entries, consistentIndex }
+  }
+
+  /** The log behind the newest snapshot that it speaks of: one that a crash kept out of the log does not count. */
+  #readLog(walFolder: string): { contents: WalContents; snapshot: RaftSnapshot | undefined } {
+    const onBroken = (name: string, error: string): void =>
+      this.#say('warn', 'failed to read a snap file', { path: join(this.#snapFolder, name), error })
+    for (const snapshot of loadSnapshots(this.#snapFolder, onBroken)) {
+      const contents = readWal(walFolder, snapshot)
+      const isKnown = contents.snapshots.some(({ index, term }) => index === snapshot.index && term === snapshot.term)
+      if (isKnown && snapshot.index <= (contents.state?.commit ?? 0)) return { contents, snapshot }
+    }
+    return { contents: readWal(walFolder), snapshot: undefined }
+  }
+
+  #number(key: string): number {
+    const value = this.#db.get('meta', key)
+    return value?.length === 8 ? Number(Buffer.from(value).readBigUInt64BE(0)) : 0
+  }
+
+  #say(level: 'info' | 'warn', message: string, fields: Record<string, unknown>): void {
+    this.#settings.log?.(level, message, fields)
+  }
+
+  #openLog(): WriteAheadLog {
+    if (!this.#log) throw new Error('[no_log] a new member has no log before startLog')
+    return this.#log
+  }
+
+  #written(): void {
+    if (this.#db.operations >= BATCH_OPERATIONS) void this.commit()
+    else this.#arm()
+  }
+
+  #arm(): void {
+    if (this.#isClosed) return
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      void this.commit()
+    }, BATCH_INTERVAL_MS)
+  }
+
+  async #commit(): Promise<void> {
+    this.#putIndex()
+    await this.#db.commit()
+  }
+
+  /** What an entry puts and that it did is one step for the event loop, so that no batch holds a part of it. */
+  #putIndex(): void {
+    const { index, term } = this.#applied
+    if (index === this.#number(META.consistentIndex)) return
+    this.#db.put('meta', META.consistentIndex, be64(index))
+    this.#db.put('meta', META.term, be64(term))
+  }
+
+  #afterAll(act: () => Promise<void>): Promise<void> {
+    this.#work = this.#work.then(act).catch((error: unknown) => this.#settings.onFailure(error as Error))
+    return this.#work
+  }
+}
+
+const UNHASHED: ReadonlySet<string> = new Set([META.consistentIndex, META.term, META.storageVersion])
+
+function be64(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes
+}
