@@ -6,6 +6,7 @@ import { certPool } from '../x509/pool.ts'
 import { ALERTS } from './alerts.ts'
 import type { KeyPair } from './listen.ts'
 import { sendOwnAlert } from './own-alert.ts'
+import { NO_NAMES } from './ca-names.ts'
 import { peerChain } from './peer-chain.ts'
 import { dialPlain, endsOf } from './plain.ts'
 import { cachedContext, GO_DEFAULT_POLICY, policyOptions, type TlsPolicy } from './policy.ts'
@@ -52,6 +53,7 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
     rejectUnauthorized: false,
     secureContext: cachedContext({
       ...policyOptions(options.policy ?? GO_DEFAULT_POLICY),
+      ca: NO_NAMES,
       ...(keyPair ? { cert: keyPair.cert, key: keyPair.key } : {}),
     }),
     ...(isIP(serverName) === 0 && serverName !== '' ? { servername: serverName } : {}),
@@ -83,7 +85,7 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
       socket.destroy()
     }, timeoutMs)
     socket.on('error', (error) => {
-      const refusal = refusalOf(error, { subject: `${address}:${port}` })
+      const refusal = refusalOf(error, { subject: `${address}:${port}`, side: 'client' })
       // What a socket says after the word of the other end is only the echo of it.
       if (lastRefusals.get(socket)?.layer === undefined) lastRefusals.set(socket, refusal)
       reject(refusal)

@@ -1,17 +1,21 @@
 /**
- * The listening side. It asks for certificates and shows them; what they are worth is decided by whoever listens, by Go's
- * rules, in the handshake or at each request. OpenSSL's opinion is not read.
+ * The listening side. The first bytes of a connection are read here, and a hello that Go would end is ended with Go's alert
+ * and words; OpenSSL gets the others. Certificates are asked for and shown; what they are worth is decided by whoever
+ * listens, by Go's rules, in the handshake or at each request. OpenSSL's opinion is not read.
  */
-import { createServer as createTcpServer, type Socket } from 'node:net'
-import { createServer as createTlsServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
-import { answerToClientChain } from '../x509/handshake-answer.ts'
-import { certPool } from '../x509/pool.ts'
-import { ALERTS, alertName } from './alerts.ts'
+import { createServer, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { alertName } from './alerts.ts'
+import { answerHello } from './answer-hello.ts'
+import type { ClientHello } from './client-hello.ts'
+import { clientVerdict } from './client-verdict.ts'
+import { HandshakeServers } from './handshake-servers.ts'
+import { type FirstBytes, looksLikeHttp, NOT_TLS, readFirstBytes } from './hello-reader.ts'
 import { assertLoopback } from './loopback.ts'
-import { sendOwnAlert } from './own-alert.ts'
-import { peerChain } from './peer-chain.ts'
+import { endWithAlert, sendOwnAlert } from './own-alert.ts'
+import { SentChains } from './peer-chain.ts'
 import { endsOf } from './plain.ts'
-import { cachedContext, policyOptions, type TlsPolicy } from './policy.ts'
+import type { TlsPolicy } from './policy.ts'
 import { Refusal, refusalOf } from './refusal.ts'
 
 /** PEM texts: `cert` is the chain, leaf first. */
@@ -54,14 +58,20 @@ export interface ListenOptions {
   address: string
   port: number
   policy: TlsPolicy
-  /** Asked for each connection, so that a rotated file bites. `undefined` ends the handshake with internal_error (80). */
+  /**
+   * Asked for each connection, so that a rotated file bites. `undefined` ends the handshake with internal_error (80), and so
+   * does an error, whose message is then what the listener logs, as with Go's GetCertificate.
+   */
   keyPair: (serverName: string | undefined) => KeyPair | undefined
   clientCertificates: ClientCertificates
   /** Protocols in order of preference. Empty: ALPN is not negotiated at all. */
   alpn: readonly string[]
-  /** What a first byte that starts no TLS record gets: Go's net/http text, or just a close as etcd does. */
+  /** What plain HTTP gets: Go's net/http text, or just a close as etcd does. */
   plainHttp: 'http-400' | 'close'
+  /** From the first byte of TCP to the end of the handshake, however many bytes come. */
   handshakeTimeoutMs?: number
+  /** How long a key for session tickets is used; a test's to shorten. */
+  ticketRotationMs?: number
   onConnection: (socket: TLSSocket, connection: TlsConnection) => void
   /** A refusal of ours, or one of the client's (`remote error: …`), or a handshake that came to nothing. */
   onRefusal?: (refusal: Refusal, connection: TlsConnection) => void
@@ -73,122 +83,31 @@ export interface Listener {
   close(): Promise<void>
 }
 
-const HANDSHAKE_RECORD = 0x16
-
-/** net/http's answer to plain HTTP on a TLS port (server.go, `tlsRecordHeaderLooksLikeHTTP`). */
+/** net/http's answer to plain HTTP on a TLS port (server.go). */
 const HTTP_ON_TLS = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n'
 
-/** net/http has no handshake limit of its own; etcd's is 10 s, and a range has no use for a longer one. */
-const HANDSHAKE_TIMEOUT_MS = 10_000
+/** Kubernetes' servers: net/http takes the smallest of its limits, and ReadHeaderTimeout is 32 s (secure_serving.go). */
+const HANDSHAKE_TIMEOUT_MS = 32_000
+
+/** One accepted connection until its handshake is over. */
+interface Arrival {
+  raw: Socket
+  ends: { local: string; remote: string }
+  timer: NodeJS.Timeout
+  hello?: ClientHello
+  /** SERVER_TRAFFIC_SECRET_0, at TLS 1.3. */
+  secret?: Buffer
+  /** As shown by the client, once that is known. */
+  peerChain: Buffer[]
+  isDecided: boolean
+  /** Let in, or refused with somebody's word: what comes after that is the echo. */
+  isOver: boolean
+}
 
 export async function listenTls(options: ListenOptions): Promise<Listener> {
   assertLoopback(options.address, 'listen on')
-  const { clientCertificates: asks } = options
-  const raws = new Map<string, Socket>()
-  const secrets = new WeakMap<TLSSocket, Buffer>()
-  const decided = new WeakSet<TLSSocket>()
-  const refused = new WeakSet<TLSSocket>()
-
-  const contextOptions = (pair: KeyPair): SecureContextOptions => {
-    const ca = asks.mode === 'none' ? undefined : asks.caPem?.()
-    return { ...policyOptions(options.policy), cert: pair.cert, key: pair.key, ...(ca === undefined ? {} : { ca }) }
-  }
-  const tls = createTlsServer({
-    ...policyOptions(options.policy),
-    requestCert: asks.mode !== 'none',
-    rejectUnauthorized: false,
-    handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
-    ...(options.alpn.length > 0 ? { ALPNProtocols: [...options.alpn] } : {}),
-    SNICallback: (serverName, done) => {
-      const pair = options.keyPair(serverName)
-      done(null, pair && cachedContext(contextOptions(pair)))
-    },
-  })
-  const facts = (raw: Socket, socket?: TLSSocket): TlsConnection => ({
-    ...endsOf(raw),
-    ...(socket?.servername ? { serverName: socket.servername } : {}),
-    ...(socket?.alpnProtocol ? { alpn: socket.alpnProtocol } : {}),
-    peerChain: socket ? peerChain(socket) : [],
-  })
-
-  /** Decides about the client's certificates, once for each connection. True: it was refused, and the connection ends. */
-  const refuse = (raw: Socket, socket: TLSSocket): boolean => {
-    decided.add(socket)
-    const connection = facts(raw, socket)
-    const verdict = decide(asks, connection, socket)
-    if (!verdict) return false
-    refused.add(socket)
-    sendOwnAlert(raw, socket, verdict.alert, secrets.get(socket))
-    options.onRefusal?.(new Refusal('tls-alert', verdict.code, verdict.text, { alert: verdict.alert }), connection)
-    return true
-  }
-  tls.on('keylog', (line, socket) => {
-    const [label, , secret] = line.toString('latin1').trim().split(' ')
-    if (label === 'SERVER_TRAFFIC_SECRET_0' && secret) secrets.set(socket, Buffer.from(secret, 'hex'))
-    // Below TLS 1.3 the master secret is logged when this end has written its change of cipher and sent nothing of it yet,
-    // in a resumed session too: there the client still reads alerts in the clear.
-    if (label !== 'CLIENT_RANDOM') return
-    const raw = raws.get(rawKey(socket))
-    if (raw && !decided.has(socket)) refuse(raw, socket)
-  })
-  tls.on('secureConnection', (socket) => {
-    const raw = raws.get(rawKey(socket))
-    if (!raw) return void socket.destroy()
-    socket.on('error', () => {})
-    if (refused.has(socket) || (!decided.has(socket) && refuse(raw, socket))) return
-    options.onConnection(socket, facts(raw, socket))
-  })
-  tls.on('tlsClientError', (error, socket) => {
-    // The echo of a refusal that has been told.
-    if (refused.has(socket)) return
-    const raw = raws.get(rawKey(socket))
-    options.onRefusal?.(refusalOf(error), raw ? facts(raw) : { local: '', remote: '', peerChain: [] })
-    socket.destroy()
-  })
-
-  let current = ''
-  const handOver = (raw: Socket): void => {
-    const pair = options.keyPair(undefined)
-    if (!pair) {
-      const refusal = new Refusal('tls-alert', 'internal_error', 'tls: no certificates configured', {
-        alert: ALERTS.internal_error,
-      })
-      options.onRefusal?.(refusal, facts(raw))
-      return void raw.end(Buffer.from([21, 3, 1, 0, 2, 2, ALERTS.internal_error]))
-    }
-    const wanted = contextOptions(pair)
-    const key = `${pair.cert}\0${pair.key}\0${String(wanted.ca ?? '')}`
-    if (key !== current) {
-      tls.setSecureContext(wanted)
-      current = key
-    }
-    tls.emit('connection', raw)
-  }
-
-  const tcp = createTcpServer({ noDelay: true }, (raw) => {
-    const key = rawKey(raw)
-    raws.set(key, raw)
-    raw.once('close', () => raws.delete(key))
-    raw.on('error', () => {})
-    const timer = setTimeout(() => raw.destroy(), options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS)
-    raw.once('readable', () => {
-      clearTimeout(timer)
-      const first = raw.read() as Buffer | null
-      if (first === null) return void raw.destroy()
-      if (first[0] !== HANDSHAKE_RECORD) return refusePlain(raw)
-      raw.unshift(first)
-      handOver(raw)
-    })
-    raw.once('close', () => clearTimeout(timer))
-  })
-  const refusePlain = (raw: Socket): void => {
-    const text = 'tls: first record does not look like a TLS handshake'
-    options.onRefusal?.(new Refusal('app', 'not_tls', text), facts(raw))
-    raw.resume()
-    if (options.plainHttp === 'http-400') raw.end(HTTP_ON_TLS)
-    else raw.end()
-  }
-
+  const front = new Front(options)
+  const tcp = createServer({ noDelay: true }, (raw) => front.accept(raw))
   await new Promise<void>((resolve, reject) => {
     tcp.once('error', reject)
     tcp.listen({ host: options.address, port: options.port, backlog: 511 }, resolve)
@@ -200,32 +119,195 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
     close: () =>
       new Promise((resolve) => {
         tcp.close(() => resolve())
-        for (const raw of raws.values()) raw.destroy()
+        front.close()
       }),
   }
 }
 
-const NO_ROOTS = certPool('')
+class Front {
+  readonly #options: ListenOptions
+  readonly #servers: HandshakeServers
+  readonly #chains = new SentChains()
+  /** By the ends of the connection, which is all that a TLSSocket shows of the one beneath it. */
+  readonly #byEnds = new Map<string, Arrival>()
+  readonly #bySocket = new WeakMap<TLSSocket, Arrival>()
 
-/**
- * The order is Go's (crypto/tls processCertsFromClient): a missing certificate is refused before anybody is asked, and so
- * is, also where none is required, one that Go cannot read; a key of a kind that Go cannot use comes after verification.
- */
-function decide(asks: ClientCertificates, connection: TlsConnection, socket: TLSSocket): HandshakeVerdict | undefined {
-  if (asks.mode === 'none') return undefined
-  const version = socket.getProtocol() === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2'
-  if (connection.peerChain.length === 0) {
-    if (asks.mode === 'request') return undefined
-    const alert = version === 'TLSv1.3' ? ALERTS.certificate_required : ALERTS.handshake_failure
-    return { alert, code: alertName(alert), text: `tls: client didn't provide a certificate` }
+  constructor(options: ListenOptions) {
+    this.#options = options
+    this.#servers = new HandshakeServers(options, {
+      keylog: (line, socket) => this.#keylog(line, socket),
+      secure: (socket) => this.#secure(socket),
+      failed: (error, socket) => this.#failed(error, socket),
+    })
   }
-  const options = { mode: 'request', version, roots: NO_ROOTS, time: new Date() } as const
-  const answer = answerToClientChain(connection.peerChain, options)
-  const unfit = answer.ok ? undefined : { alert: answer.alert, code: alertName(answer.alert), text: answer.error }
-  if (asks.mode === 'request' || (unfit && unfit.alert !== ALERTS.unsupported_certificate)) return unfit
-  return asks.verify(connection) ?? unfit
+
+  accept(raw: Socket): void {
+    const timeoutMs = this.#options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS
+    const ends = endsOf(raw)
+    const arrival: Arrival = {
+      raw,
+      ends,
+      timer: setTimeout(() => this.#end(arrival, ioError(ends, 'i/o timeout', 'handshake_timeout')), timeoutMs),
+      peerChain: [],
+      isDecided: false,
+      isOver: false,
+    }
+    const key = endsKey(raw)
+    this.#byEnds.set(key, arrival)
+    raw.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNRESET') this.#end(arrival, ioError(ends, 'connection reset by peer', 'ECONNRESET'))
+    })
+    raw.once('close', () => {
+      clearTimeout(arrival.timer)
+      this.#byEnds.delete(key)
+      this.#tell(arrival, new Refusal(undefined, 'EOF', 'EOF'))
+    })
+    this.#readHello(arrival)
+  }
+
+  close(): void {
+    this.#servers.close()
+    for (const arrival of this.#byEnds.values()) {
+      arrival.isOver = true
+      arrival.raw.destroy()
+    }
+  }
+
+  #readHello(arrival: Arrival): void {
+    const { raw } = arrival
+    const chunks: Buffer[] = []
+    let length = 0
+    let atLeast = 0
+    const onReadable = (): void => {
+      for (let chunk = raw.read() as Buffer | null; chunk; chunk = raw.read() as Buffer | null) {
+        chunks.push(chunk)
+        length += chunk.length
+      }
+      if (length === 0 || length < atLeast) return
+      const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+      chunks.splice(0, chunks.length, bytes)
+      const first = readFirstBytes(bytes)
+      if (first.kind === 'more') {
+        atLeast = first.atLeast
+        return
+      }
+      raw.off('readable', onReadable)
+      if (first.kind === 'fault') return this.#refuseBytes(arrival, first, bytes)
+      arrival.hello = first.hello
+      raw.unshift(bytes)
+      this.#handOver(arrival, first.hello)
+    }
+    raw.on('readable', onReadable)
+    raw.once('end', () => {
+      if (!arrival.hello) raw.destroy()
+    })
+  }
+
+  #refuseBytes(arrival: Arrival, fault: Extract<FirstBytes, { kind: 'fault' }>, bytes: Buffer): void {
+    const { text, code, alert, refusedBy } = fault
+    const isHttp = text === NOT_TLS && this.#options.plainHttp === 'http-400' && looksLikeHttp(bytes)
+    const layer = code === 'EOF' ? undefined : code === 'not_tls' ? 'app' : 'tls-alert'
+    const words = isHttp ? 'client sent an HTTP request to an HTTPS server' : text
+    const details = { ...(alert === undefined ? {} : { alert }), who: refusedBy } as const
+    this.#tell(arrival, new Refusal(layer, code, words, details))
+    endWithAlert(arrival.raw, isHttp ? HTTP_ON_TLS : alert)
+  }
+
+  #handOver(arrival: Arrival, hello: ClientHello): void {
+    const { keyPair, clientCertificates: asks, policy, alpn } = this.#options
+    let pair: KeyPair | undefined
+    const servingKey = () => {
+      pair = keyPair(hello.serverName)
+      return pair && this.#servers.servingKey(pair)
+    }
+    const answer = answerHello(hello, { policy, alpn, servingKey })
+    if (!answer.ok || !pair) {
+      const { alert, text, version } = answer as Extract<typeof answer, { ok: false }>
+      this.#tell(arrival, new Refusal('tls-alert', alertName(alert), text, { alert, who: 'us' }))
+      return endWithAlert(arrival.raw, alert, version)
+    }
+    const caPem = asks.mode === 'none' ? undefined : asks.caPem?.()
+    const server = this.#servers.for({ pair, caPem, negotiatesAlpn: answer.alpn !== undefined })
+    server.emit('connection', arrival.raw)
+  }
+
+  #keylog(line: Buffer, socket: TLSSocket): void {
+    const arrival = this.#arrivalOf(socket)
+    const [label, , secret] = line.toString('latin1').trim().split(' ')
+    if (!arrival) return
+    if (label === 'SERVER_TRAFFIC_SECRET_0' && secret) arrival.secret = Buffer.from(secret, 'hex')
+    // Below TLS 1.3 the master secret is logged when this end has written its change of cipher and sent nothing of it yet,
+    // in a resumed session too: there the client still reads alerts in the clear.
+    if (label === 'CLIENT_RANDOM' && !arrival.isDecided) this.#refuse(arrival, socket)
+  }
+
+  #secure(socket: TLSSocket): void {
+    const arrival = this.#arrivalOf(socket)
+    if (!arrival) return void socket.destroy()
+    clearTimeout(arrival.timer)
+    socket.on('error', () => {})
+    if (!arrival.isDecided) this.#refuse(arrival, socket)
+    if (arrival.isOver) return
+    arrival.isOver = true
+    this.#options.onConnection(socket, this.#facts(arrival, socket))
+  }
+
+  #failed(error: Error, socket: TLSSocket): void {
+    const arrival = this.#arrivalOf(socket)
+    if (arrival) this.#end(arrival, refusalOf(error, { side: 'server' }))
+    else socket.destroy()
+  }
+
+  /** Decides about the client's certificates, once for each connection. */
+  #refuse(arrival: Arrival, socket: TLSSocket): void {
+    arrival.isDecided = true
+    const { clientCertificates: asks } = this.#options
+    if (asks.mode === 'none') return
+    arrival.peerChain = this.#chains.of(socket)
+    const verdict = clientVerdict(asks, this.#facts(arrival, socket), socket)
+    if (!verdict) return
+    const { alert, code, text } = verdict
+    sendOwnAlert(arrival.raw, socket, alert, arrival.secret)
+    this.#tell(arrival, new Refusal('tls-alert', code, text, { alert, who: 'us' }), socket)
+  }
+
+  #end(arrival: Arrival, refusal: Refusal): void {
+    this.#tell(arrival, refusal)
+    arrival.raw.destroy()
+  }
+
+  #tell(arrival: Arrival, refusal: Refusal, socket?: TLSSocket): void {
+    clearTimeout(arrival.timer)
+    if (arrival.isOver) return
+    arrival.isOver = true
+    this.#options.onRefusal?.(refusal, this.#facts(arrival, socket))
+  }
+
+  #facts({ ends, hello, peerChain }: Arrival, socket?: TLSSocket): TlsConnection {
+    return {
+      ...ends,
+      ...(hello?.serverName === undefined ? {} : { serverName: hello.serverName }),
+      ...(socket?.alpnProtocol ? { alpn: socket.alpnProtocol } : {}),
+      peerChain,
+    }
+  }
+
+  #arrivalOf(socket: TLSSocket): Arrival | undefined {
+    let arrival = this.#bySocket.get(socket)
+    if (!arrival) {
+      arrival = this.#byEnds.get(endsKey(socket))
+      if (arrival) this.#bySocket.set(socket, arrival)
+    }
+    return arrival
+  }
 }
 
-function rawKey(socket: Socket): string {
+function endsKey(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`
+}
+
+/** Go's net.OpError of a read that came to nothing. */
+function ioError({ local, remote }: Arrival['ends'], reason: string, code: string): Refusal {
+  const words = reason === 'i/o timeout' ? reason : `read: ${reason}`
+  return new Refusal(undefined, code, `read tcp ${local}->${remote}: ${words}`)
 }

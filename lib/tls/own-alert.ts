@@ -41,6 +41,20 @@ export function sendOwnAlert(raw: Socket, secured: TLSSocket, alert: number, sec
   secured.once('close', () => clearTimeout(timer))
 }
 
+/**
+ * Ends a connection on which no handshake has begun: with an alert in the clear, with a text, or without a word. `version`
+ * is the one agreed on: Go writes 3.1 on its records until there is one.
+ */
+export function endWithAlert(raw: Socket, last: number | string | undefined, version = 0x0301): void {
+  // TLS 1.3 calls itself 1.2 on records.
+  const minor = Math.min(version, 0x0303) & 0xff
+  if (typeof last === 'number') raw.end(Buffer.from([ALERT_TYPE, 3, minor, 0, 2, FATAL, last]))
+  else raw.end(last ?? '')
+  raw.resume()
+  const timer = setTimeout(() => raw.destroy(), LINGER_MS).unref()
+  raw.once('close', () => clearTimeout(timer))
+}
+
 /** The alert as the first record under a traffic secret (RFC 8446 sections 5.2 and 7.3). */
 export function sealedAlert(suite: string, secret: Buffer, alert: number): Buffer | undefined {
   const aead = AEADS[suite]

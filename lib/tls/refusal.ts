@@ -5,6 +5,8 @@ import type { Layer } from './layer.ts'
 export interface RefusalDetails {
   /** Alert number, sent or received. */
   alert?: number
+  /** Whose word it is, where it is anybody's: this end's or the other's. */
+  who?: 'us' | 'them'
   cause?: unknown
   /** `ip:port` of both ends of the connection that was refused, where one stood: what a witness line is joined on. */
   local?: string
@@ -28,60 +30,118 @@ export class Refusal extends Error {
   }
 }
 
-/** OpenSSL reasons that stand for what this end did, with Go's words for the same (crypto/tls handshake_server.go). */
-const OWN_REASONS: ReadonlyArray<readonly [RegExp, string, number]> = [
-  [
-    /UNSUPPORTED_PROTOCOL|unsupported protocol/,
-    'tls: client offered only unsupported versions',
-    ALERTS.protocol_version,
-  ],
-  [
-    /NO_SHARED_CIPHER|no shared cipher/,
-    'tls: no cipher suite supported by both client and server',
-    ALERTS.handshake_failure,
-  ],
-  [
-    /NO_SUITABLE_KEY_SHARE|no suitable key share/,
-    'tls: no supported elliptic curves offered',
-    ALERTS.handshake_failure,
-  ],
-  [
-    /NO_APPLICATION_PROTOCOL|no application protocol/,
-    'tls: client requested unsupported application protocols',
-    ALERTS.no_application_protocol,
-  ],
-  [
-    /WRONG_VERSION_NUMBER|HTTP_REQUEST|wrong version number|http request/,
-    'tls: first record does not look like a TLS handshake',
-    0,
-  ],
+type Side = 'server' | 'client'
+
+/** One way in which Node, OpenSSL or the system says how a connection ended, and Go's words for the same. */
+export interface ForeignError {
+  /** Matched against `code`, then the message: 20 and 26 name the same thing differently. */
+  match: RegExp
+  /** Which end sees it so; absent means either. */
+  side?: Side
+  layer: Layer | undefined
+  /** Ours; absent keeps Node's. */
+  code?: string
+  who?: 'us' | 'them'
+  alert?: number
+  text: (match: RegExpExecArray, subject: string) => string
+}
+
+const said = (text: string) => () => text
+const ours = (name: keyof typeof ALERTS) =>
+  ({ layer: 'tls-alert', who: 'us', code: name, alert: ALERTS[name] }) as const
+/** Nobody's word: a reset, an end, a hang. What the defender witnessed says more, or nothing does. */
+const NOBODY = { layer: undefined } as const
+
+/** The first row that matches counts. Texts: crypto/tls, net and syscall of Go. */
+export const FOREIGN_ERRORS: readonly ForeignError[] = [
+  {
+    match: /alert number (\d+)/,
+    layer: 'tls-alert',
+    who: 'them',
+    text: (match) => `remote error: tls: ${goAlertText(Number(match[1]))}`,
+  },
+  {
+    match: /ECONNREFUSED/,
+    layer: 'tcp',
+    who: 'them',
+    code: 'ECONNREFUSED',
+    text: (_, subject) => `${subject}connection refused`,
+  },
+  { match: /EHOSTUNREACH|ENETUNREACH/, layer: 'route', text: (_, subject) => `${subject}no route to host` },
+  { match: /^(EACCES|EPERM)$/, layer: 'os', who: 'us', text: (match, subject) => `${subject}${match[1]}` },
+  {
+    match: /socket hang up|disconnected before secure TLS connection/,
+    ...NOBODY,
+    code: 'EOF',
+    text: said('EOF'),
+  },
+  {
+    match: /ECONNRESET/,
+    ...NOBODY,
+    code: 'ECONNRESET',
+    text: (_, subject) => `${subject}read: connection reset by peer`,
+  },
+  { match: /EPIPE/, ...NOBODY, code: 'EPIPE', text: (_, subject) => `${subject}write: broken pipe` },
+  {
+    match: /WRONG_VERSION_NUMBER|HTTP_REQUEST|wrong version number|http request/,
+    layer: 'app',
+    who: 'us',
+    code: 'not_tls',
+    text: said('tls: first record does not look like a TLS handshake'),
+  },
+  {
+    match: /UNSUPPORTED_PROTOCOL|unsupported protocol/,
+    side: 'client',
+    ...ours('protocol_version'),
+    text: said('tls: server selected unsupported protocol version'),
+  },
+  {
+    match: /BAD_SIGNATURE|bad signature|DECRYPT_ERROR/,
+    side: 'client',
+    ...ours('decrypt_error'),
+    text: said('tls: invalid signature by the server certificate'),
+  },
+  {
+    match: /BAD_SIGNATURE|bad signature|DECRYPT_ERROR/,
+    side: 'server',
+    ...ours('decrypt_error'),
+    text: said('tls: invalid signature by the client certificate'),
+  },
+  {
+    match: /BAD_RECORD_MAC|bad record mac/,
+    ...ours('bad_record_mac'),
+    text: said('local error: tls: bad record MAC'),
+  },
+  {
+    match: /UNEXPECTED_MESSAGE|unexpected message/,
+    ...ours('unexpected_message'),
+    text: said('local error: tls: unexpected message'),
+  },
+  {
+    match: /LENGTH_MISMATCH|BAD_LENGTH|DECODE_ERROR|length mismatch|NESTED_ASN1|asn1|ASN1/,
+    ...ours('decode_error'),
+    text: said('local error: tls: error decoding message'),
+  },
 ]
 
-/**
- * Puts any error of a socket into our words. `alert number N` in the message is the other end's alert, whichever code
- * this Node gives it (20 says ERR_SSL_SSLV3_ALERT_…, 26 ERR_SSL_SSL/TLS_ALERT_…).
- */
-export function refusalOf(error: unknown, context: { subject?: string } = {}): Refusal {
+/** Puts any error of a socket into our words. `subject`, such as `dial tcp 127.0.0.1:1`, stands before those that need one. */
+export function refusalOf(error: unknown, context: { subject?: string; side?: Side } = {}): Refusal {
   if (error instanceof Refusal) return error
-  const inner = error instanceof Error && error.cause instanceof Refusal ? error.cause : undefined
-  if (inner) return inner
+  if (error instanceof Error && error.cause instanceof Refusal) return error.cause
   const { message, code = 'unknown' } =
     error instanceof Error ? (error as NodeJS.ErrnoException) : { message: String(error) }
   const subject = context.subject ? `${context.subject}: ` : ''
-  const number = /alert number (\d+)/.exec(message)?.[1]
-  if (number !== undefined) {
-    const alert = Number(number)
-    return new Refusal('tls-alert', alertName(alert), `remote error: tls: ${goAlertText(alert)}`, {
-      alert,
+  for (const row of FOREIGN_ERRORS) {
+    if (row.side && context.side && row.side !== context.side) continue
+    const match = row.match.exec(message) ?? row.match.exec(code)
+    if (!match) continue
+    const alert = row.alert ?? (match[0].startsWith('alert number') ? Number(match[1]) : undefined)
+    const name = row.code ?? (alert === undefined ? code : alertName(alert))
+    return new Refusal(row.layer, name, row.text(match, subject), {
+      ...(alert === undefined ? {} : { alert }),
+      ...(row.who ? { who: row.who } : {}),
       cause: error,
     })
-  }
-  if (code === 'ECONNREFUSED') return new Refusal('tcp', code, `${subject}connection refused`, { cause: error })
-  if (code === 'EACCES' || code === 'EPERM') return new Refusal('os', code, `${subject}${message}`, { cause: error })
-  for (const [pattern, text, alert] of OWN_REASONS) {
-    if (pattern.test(code) || pattern.test(message)) {
-      return new Refusal('tls-alert', alertName(alert), text, { ...(alert ? { alert } : {}), cause: error })
-    }
   }
   return new Refusal(undefined, code, `${subject}${message}`, { cause: error })
 }

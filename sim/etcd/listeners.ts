@@ -152,7 +152,8 @@ async function overTls(options: PortOptions, address: string, serve: Serve): Pro
     // Read for each connection: certificates rotate without a restart, the CA file does not.
     keyPair: () => keyPairOf(tls),
     clientCertificates: verify ? { mode: 'require', verify, caPem: () => caPem } : { mode: 'none' },
-    alpn: kind === 'client' ? ['h2', 'http/1.1'] : ['http/1.1'],
+    // HTTP/1.1 alone is offered by many and named by none, on either port, as recorded.
+    alpn: ['h2'],
     plainHttp: 'close',
     handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
     onConnection: (socket, connection) => {

@@ -57,8 +57,10 @@ function loggedOf(line: LogLine, place: MemberPlace): LoggedRefusal {
   }
 }
 
-/** What our listener leaves out: it never sees the client's hello. */
-const OFFER = /(: \[[0-9a-f ]+\]|; client offered: \[[0-9a-f ]+\]| \(\["[^)]*"\]\))$/
+/** OpenSSL's client names no versions one by one, so that all below its highest count, and signals RFC 5746 as a suite. */
+function offerOf(error: string): string {
+  return error.replace(/ ff\]$/, ']').replace(/(versions: \[\w+)( 30\d)+\]$/, '$1]')
+}
 
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)/g
 
@@ -67,6 +69,6 @@ function textOf(answer: TlsAnswer, log: LoggedRefusal | undefined): string {
   // A client that reads to the end cannot tell close_notify from a FIN.
   const close = tls?.close === undefined ? undefined : tls.close === 'open' ? 'open' : 'closed'
   const facts = tls && [tls.handshake, tls.version, tls.cipher, tls.alpn, tls.at, tls.alert, close]
-  const said = log && [log.error.replace(OFFER, ''), log['server-name'], log['ip-addresses'], log['dns-names']]
+  const said = log && [offerOf(log.error), log['server-name'], log['ip-addresses'], log['dns-names']]
   return JSON.stringify({ facts, ...rest, said }).replaceAll(TIME, '$time')
 }

@@ -1,0 +1,111 @@
+/** Node's TLS servers behind one listener: one for each set of what it shows and asks, all with the same session tickets. */
+import { createHash, randomBytes } from 'node:crypto'
+import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { nameBearers, NO_NAMES } from './ca-names.ts'
+import type { KeyPair, ListenOptions } from './listen.ts'
+import { policyOptions } from './policy.ts'
+import { servingKeyOf } from './serving-key.ts'
+import type { ServingKey } from './answer-hello.ts'
+
+export interface HandshakeEvents {
+  /** A line of the key log (NSS format). Asked for only where certificates are. */
+  keylog: (line: Buffer, socket: TLSSocket) => void
+  secure: (socket: TLSSocket) => void
+  failed: (error: Error, socket: TLSSocket) => void
+}
+
+export interface HandshakeTerms {
+  pair: KeyPair
+  caPem: string | undefined
+  negotiatesAlpn: boolean
+}
+
+/** A file that is rotated leaves its old server behind; more than so many at once nobody uses. */
+const MOST_SERVERS = 16
+/** crypto/tls: a ticket key is used for a day, and a ticket is worth nothing after seven (common.go). */
+const TICKET_ROTATION_MS = 24 * 3_600_000
+const TICKET_LIFETIME_S = 7 * 24 * 3600
+/** Handshakes are timed by the listener: Node's limit starts anew with each byte. */
+const NEVER_MS = 2 ** 31 - 1
+
+export class HandshakeServers {
+  readonly #options: ListenOptions
+  readonly #events: HandshakeEvents
+  readonly #servers = new Map<string, Server>()
+  readonly #keys = new Map<string, ServingKey>()
+  readonly #sessionIdContext = randomBytes(16).toString('hex')
+  readonly #rotation: NodeJS.Timeout
+  #ticketKeys = randomBytes(48)
+
+  constructor(options: ListenOptions, events: HandshakeEvents) {
+    this.#options = options
+    this.#events = events
+    this.#rotation = setInterval(() => this.#rotate(), options.ticketRotationMs ?? TICKET_ROTATION_MS).unref()
+  }
+
+  /** @throws Error with Go's text where the pair is none. */
+  servingKey(pair: KeyPair): ServingKey {
+    const id = digest(pair.cert, pair.key)
+    let key = this.#keys.get(id)
+    if (!key) {
+      key = servingKeyOf(pair)
+      remember(this.#keys, id, key)
+    }
+    return key
+  }
+
+  for(terms: HandshakeTerms): Server {
+    const { pair, caPem, negotiatesAlpn } = terms
+    const id = digest(pair.cert, pair.key, caPem ?? '-', String(negotiatesAlpn))
+    let server = this.#servers.get(id)
+    if (!server) {
+      server = this.#make(terms)
+      remember(this.#servers, id, server)
+    }
+    return server
+  }
+
+  close(): void {
+    clearInterval(this.#rotation)
+    this.#servers.clear()
+  }
+
+  #make({ pair, caPem, negotiatesAlpn }: HandshakeTerms): Server {
+    const { alpn, clientCertificates, policy } = this.#options
+    const asks = clientCertificates.mode !== 'none'
+    const ca = asks ? caPem && nameBearers(caPem) : NO_NAMES
+    const server = createServer({
+      ...policyOptions(policy),
+      cert: pair.cert,
+      key: pair.key,
+      ...(ca ? { ca } : {}),
+      requestCert: asks,
+      rejectUnauthorized: false,
+      handshakeTimeout: NEVER_MS,
+      ticketKeys: this.#ticketKeys,
+      sessionIdContext: this.#sessionIdContext,
+      sessionTimeout: TICKET_LIFETIME_S,
+      ...(negotiatesAlpn ? { ALPNProtocols: [...alpn] } : {}),
+    })
+    if (asks) server.on('keylog', this.#events.keylog)
+    server.on('secureConnection', this.#events.secure)
+    server.on('tlsClientError', this.#events.failed)
+    return server
+  }
+
+  #rotate(): void {
+    this.#ticketKeys = randomBytes(48)
+    for (const server of this.#servers.values()) server.setTicketKeys(this.#ticketKeys)
+  }
+}
+
+function digest(...texts: string[]): string {
+  const hash = createHash('sha256')
+  for (const text of texts) hash.update(text).update('\0')
+  return hash.digest('base64')
+}
+
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.set(key, value)
+  if (map.size > MOST_SERVERS) map.delete(map.keys().next().value!)
+}
