@@ -115,7 +115,7 @@ function readVersion(tbs: DerReader): number {
   return counted > 3 ? refuse('x509: invalid version') : counted
 }
 
-function readSubjectPublicKeyInfo(raw: Buffer): Certificate['publicKey'] {
+export function readSubjectPublicKeyInfo(raw: Buffer): Certificate['publicKey'] {
   const spki = new DerReader(raw).read(SEQUENCE) ?? refuse('x509: malformed spki')
   const algorithm = spki.read(SEQUENCE) ?? refuse('x509: malformed public key algorithm identifier')
   const identifier = readAlgorithmIdentifier(algorithm)

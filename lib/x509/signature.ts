@@ -27,13 +27,14 @@ export function signatureProblem(child: Certificate, parent: Certificate): strin
   decided.set(parent, ofParent)
   let decision = ofParent.get(child)
   if (!decision) {
-    decision = { problem: check(child.signatureAlgorithm, child.rawTbsCertificate, child.signature, parent.publicKey) }
+    decision = { problem: signatureError(child.signatureAlgorithm, child.rawTbsCertificate, child.signature, parent.publicKey) }
     ofParent.set(child, decision)
   }
   return decision.problem
 }
 
-function check(
+/** Why `signature` is none of `key` on `message`, in Go's words. */
+export function signatureError(
   algorithm: SignatureAlgorithm | undefined,
   message: Buffer,
   signature: Buffer,
