@@ -1,6 +1,7 @@
 /** What kube-apiserver writes into a cluster when it starts: its roles, namespaces, own Service, and the CAs of its clients. */
 import { klog } from '../../lib/kube/klog.ts'
 import type { KubeObject } from '../../lib/kube/object.ts'
+import type { User } from '../../lib/kube/user.ts'
 import { bootstrapPolicy } from './authorization/bootstrap-policy.ts'
 import { newMetadata } from './registry/metadata.ts'
 import type { ObjectCache } from './contract.ts'
@@ -10,6 +11,9 @@ import type { ObjectStore } from './storage/object-store.ts'
 
 /** pkg/controlplane/controller/systemnamespaces. */
 const SYSTEM_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-system']
+
+/** The server's own identity on its loopback connection. */
+const SELF: User = { username: 'system:apiserver', groups: ['system:masters'] }
 
 /** pkg/registry/scheduling/rest: the Priority plugin looks them up, static Pods name them. */
 const PRIORITIES = { 'system-cluster-critical': 2_000_000_000, 'system-node-critical': 2_000_001_000 }
@@ -43,6 +47,7 @@ export async function writeBootstrapObjects(
     ...Object.entries(PRIORITIES).map(([name, value]) => ensure(priorityClass(name, value))),
     ensure(kubernetesService(settings.serviceAddress, port)),
     ensure(kubernetesEndpoints(address, port), (found, wanted) => ({ ...found, subsets: wanted['subsets'] })),
+    ensure(kubernetesSlice(address, port), (found, wanted) => ({ ...found, endpoints: wanted['endpoints'] })),
     ensure(configMap, (found, wanted) => ({ ...found, data: wanted['data'] })),
   ])
   if (settings.rbac) klog('I', 'storage_rbac.go:187', 'created or reconciled the bootstrap roles and bindings')
@@ -68,7 +73,7 @@ async function ensureObject(
   }
   resource.strategy.defaults?.(wanted)
   wanted.metadata = newMetadata(wanted.metadata, namespace, false)
-  resource.strategy.prepareCreate?.(wanted)
+  resource.strategy.prepareCreate?.(wanted, SELF)
   // lost to somebody faster is as good as written
   await store.create(resource, wanted)
 }
@@ -130,6 +135,15 @@ function kubernetesEndpoints(ip: string, port: number): KubeObject {
   endpoints.metadata.labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' }
   endpoints['subsets'] = [{ addresses: [{ ip }], ports: [{ name: 'https', port, protocol: 'TCP' }] }]
   return endpoints
+}
+
+function kubernetesSlice(ip: string, port: number): KubeObject {
+  const slice = object('discovery.k8s.io/v1', 'EndpointSlice', 'kubernetes', 'default')
+  slice.metadata.labels = { 'kubernetes.io/service-name': 'kubernetes' }
+  slice['addressType'] = 'IPv4'
+  slice['endpoints'] = [{ addresses: [ip], conditions: { ready: true } }]
+  slice['ports'] = [{ name: 'https', protocol: 'TCP', port }]
+  return slice
 }
 
 function priorityClass(name: string, value: number): KubeObject {

@@ -183,9 +183,12 @@ export function authorizationModes(names: readonly string[]): AuthorizationMode[
     })
 }
 
+/** What an unset --service-cluster-ip-range stands for. */
+export const DEFAULT_SERVICE_RANGE = '10.0.0.0/24'
+
 /** First address of the first range: what the `kubernetes` Service gets. */
 export function firstServiceAddress(ranges: string): string {
-  const [address = ''] = (ranges.split(',')[0] || '10.0.0.0/24').split('/')
+  const [address = ''] = (ranges.split(',')[0] || DEFAULT_SERVICE_RANGE).split('/')
   const octets = address.split('.').map(Number)
   if (octets.length !== 4) return `${address.replace(/::?$/, '')}::1`
   octets[3] = (octets[3] ?? 0) + 1

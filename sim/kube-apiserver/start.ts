@@ -23,7 +23,13 @@ import { writeBootstrapObjects } from './bootstrap.ts'
 import { caBundle, keyPairFiles, readText, signingKey, verificationKeys, watchedText } from './credential-files.ts'
 import { KubeletLink } from './kubelet-link/kubelet-link.ts'
 import { NonResourcePaths } from './non-resource-paths.ts'
-import { assertOptions, authorizationModes, firstServiceAddress, StartRefusal } from './options.ts'
+import {
+  assertOptions,
+  authorizationModes,
+  DEFAULT_SERVICE_RANGE,
+  firstServiceAddress,
+  StartRefusal,
+} from './options.ts'
 import { Pipeline } from './pipeline.ts'
 import type { TokenIssuer } from './registry/token-request.ts'
 import { STORED_RESOURCES } from './registry/resources.ts'
@@ -81,7 +87,8 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
     { enable: flags.list('enable-admission-plugins'), disable: flags.list('disable-admission-plugins') },
     { objects: cache, authorize, minorVersion: version.minor },
   )
-  const context = { store, cache, admission }
+  const serviceRange = flags.string('service-cluster-ip-range').split(',')[0] || DEFAULT_SERVICE_RANGE
+  const context = { store, cache, admission, serviceRange }
   const pipeline = new Pipeline({
     ...context,
     authenticator,

@@ -1,6 +1,6 @@
 /** The admission plugins of --enable-admission-plugins and --disable-admission-plugins, in the real order. */
 import { refuseEscalation } from '../authorization/escalation.ts'
-import { certificateApproval, certificateSigning } from './certificates.ts'
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts'
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './defaults.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
@@ -75,6 +75,7 @@ const SIMULATED: readonly AdmissionPlugin[] = [
   defaultTolerationSeconds,
   certificateApproval,
   certificateSigning,
+  certificateSubjectRestriction,
 ]
 
 export interface AdmissionSettings {

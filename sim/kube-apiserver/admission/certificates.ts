@@ -2,10 +2,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { goQuote } from '../../../lib/kube/go-quote.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
+import { requestOf } from '../registry/certificate-requests.ts'
 import type { RequestInfo } from '../contract.ts'
 import type { AdmissionContext, AdmissionPlugin, AdmissionRequest } from './plugin.ts'
 import { forbid, groupResource } from './plugin.ts'
 
+const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client'
 const REQUESTS = 'certificatesigningrequests.certificates.k8s.io'
 
 export const certificateApproval: AdmissionPlugin = {
@@ -33,6 +35,24 @@ export const certificateSigning: AdmissionPlugin = {
       admission,
       `user not permitted to sign requests with signerName ${goQuote(signerOf(admission.oldObject))}`,
     )
+  },
+}
+
+/** Nobody becomes system:masters by a certificate: plugin/pkg/admission/certificates/subjectrestriction. */
+export const certificateSubjectRestriction: AdmissionPlugin = {
+  name: 'CertificateSubjectRestriction',
+  validate(admission) {
+    const { operation, request, object } = admission
+    if (operation !== 'CREATE' || request.subresource !== '' || groupResource(request) !== REQUESTS) return undefined
+    if (!object || signerOf(object) !== CLIENT_SIGNER) return undefined
+    let organizations: readonly string[]
+    try {
+      organizations = requestOf(object).subject.organization
+    } catch (error) {
+      return forbid(this.name, admission, `failed to parse CSR: ${(error as Error).message}`)
+    }
+    if (!organizations.includes('system:masters')) return undefined
+    return forbid(this.name, admission, `use of ${CLIENT_SIGNER} signer with system:masters group is not allowed`)
   },
 }
 

@@ -7,6 +7,7 @@ import { goQuote } from '../../../lib/kube/go-quote.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { nodeIdentity } from '../authorization/node-identity.ts'
 import { isMirrorPod, podSpec } from '../authorization/pod-references.ts'
+import { requestOf } from '../registry/certificate-requests.ts'
 import { apiObjectReference } from './mirror-pod.ts'
 import { forbiddenNodeLabels } from './node-labels.ts'
 import { refuseNodeToken } from './node-token.ts'
@@ -53,6 +54,8 @@ function judge(node: string, admission: AdmissionRequest, context: AdmissionCont
     case 'csinodes.storage.k8s.io':
       if (requestedName(admission) === node) return undefined
       return 'can only access CSINode with the same name as the requesting node'
+    case 'certificatesigningrequests.certificates.k8s.io':
+      return signingRequest(node, admission)
     case 'resourceslices.resource.k8s.io':
       return resourceSlice(node, admission)
     default:
@@ -70,6 +73,20 @@ function pod(node: string, admission: AdmissionRequest, context: AdmissionContex
   return podSpec(existing).nodeName === node
     ? undefined
     : `node ${goQuote(node)} can only delete pods with spec.nodeName set to itself`
+}
+
+const NODE_SIGNERS = ['kubernetes.io/kubelet-serving', 'kubernetes.io/kube-apiserver-client-kubelet']
+
+function signingRequest(node: string, { operation, request, object }: AdmissionRequest): Said {
+  if (operation !== 'CREATE' || request.subresource !== '' || !object) return undefined
+  const { signerName = '' } = (object['spec'] ?? {}) as { signerName?: string }
+  if (!NODE_SIGNERS.includes(signerName)) return undefined
+  try {
+    if (requestOf(object).subject.commonName === `system:node:${node}`) return undefined
+  } catch (error) {
+    return `unable to parse csr: ${(error as Error).message}`
+  }
+  return `can only create a node CSR with CN=system:node:${node}`
 }
 
 function createdPod(node: string, object: KubeObject, context: AdmissionContext): Said {

@@ -31,6 +31,8 @@ export interface RegistryContext {
   store: ObjectStore
   cache: WatchCache
   admission: Admission
+  /** The first of --service-cluster-ip-range. */
+  serviceRange: string
 }
 
 /** An admission plugin's refusal, on its way to the answer; the layer is for the witness. */

@@ -1,6 +1,7 @@
 /** create: apiserver/pkg/endpoints/handlers/create.go, apiserver/pkg/registry/rest/create.go. */
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { alreadyExists, badRequest, invalid } from '../../../lib/kube/status.ts'
+import { asStored } from '../storage/codec.ts'
 import { admissionRequest, assertAdmitted } from './api-call.ts'
 import type { Answer, ApiCall, RegistryContext } from './api-call.ts'
 import { metadataErrors, newMetadata } from './metadata.ts'
@@ -8,6 +9,7 @@ import { strictErrorsOf } from './field-validation.ts'
 import { decodeBody } from './request-body.ts'
 import { errorResourceOf } from './resource.ts'
 import type { Resource } from './resource.ts'
+import { allocateServiceAddresses } from './service-addresses.ts'
 import { createOptions } from './write-options.ts'
 
 const NAME_TRIES = 8
@@ -41,7 +43,7 @@ export async function createDecoded(
 
 async function createOnce(
   call: ApiCall,
-  { store, admission }: RegistryContext,
+  { store, cache, admission, serviceRange }: RegistryContext,
   object: KubeObject,
   dryRun: boolean,
 ): Promise<KubeObject | undefined> {
@@ -54,13 +56,14 @@ async function createOnce(
   )
   const asked = admissionRequest(call, 'CREATE', { object })
   assertAdmitted(admission.mutate(asked))
-  strategy.prepareCreate?.(object)
+  strategy.prepareCreate?.(object, call.user)
   const errors = [...metadataErrors(object, resource), ...(strategy.validate?.(object) ?? [])]
   if (errors.length > 0) throw invalid(resource.kind, resource.group, object.metadata.name ?? '', errors)
+  if (resource.kind === 'Service') allocateServiceAddresses(object, cache.list('services'), serviceRange)
   assertAdmitted(admission.validate(asked))
   if (!dryRun) return store.create(resource, object, strategy.ttlSeconds)
   const { namespace = '', name = '' } = object.metadata
-  return (await store.get(resource, namespace, name)) ? undefined : object
+  return (await store.get(resource, namespace, name)) ? undefined : asStored(object)
 }
 
 function namespaceFor({ namespaced }: Resource, { metadata }: KubeObject, asked: string): string {

@@ -1,6 +1,7 @@
 /** What the registry knows of one resource: its names, where it lies, and what is particular about it. */
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import type { ErrorResource, FieldError } from '../../../lib/kube/status.ts'
+import type { User } from '../../../lib/kube/user.ts'
 import type { StoredResource } from '../storage/stored-resource.ts'
 
 /** Everything that is particular about a kind; what is left out is as for most kinds. */
@@ -8,13 +9,17 @@ export interface Strategy {
   /** Fills in what was left out, as decoding does; also on update and patch. */
   defaults?: (object: KubeObject) => void
   /** What a client cannot say on create: fields of the status, and what the server decides. */
-  prepareCreate?: (object: KubeObject) => void
+  prepareCreate?: (object: KubeObject, user: User) => void
   /** What an update of the main resource cannot change. The status is kept by `hasStatus`. */
   prepareUpdate?: (object: KubeObject, old: KubeObject) => void
   /** What an update of the status cannot change; without it everything but metadata and status is kept. */
   prepareStatusUpdate?: (object: KubeObject, old: KubeObject) => void
+  /** What updates of subresources other than the status take, by their names. */
+  prepareSubresource?: Readonly<Record<string, (object: KubeObject, old: KubeObject) => void>>
   validate?: (object: KubeObject) => FieldError[]
   validateUpdate?: (object: KubeObject, old: KubeObject) => FieldError[]
+  /** Of an update, by the subresource; `` for the main resource. */
+  validateSubresource?: Readonly<Record<string, (object: KubeObject, old: KubeObject) => FieldError[]>>
   /** Why a name is none, in Go's words; names are lower-case RFC 1123 subdomains where absent. */
   nameErrors?: (name: string) => string[]
   /** Has a status that only /status changes. */

@@ -1,5 +1,6 @@
 /** Every resource that is served: a new one is one entry here, and a strategy where something about it is particular. */
 import { bindingStrategy, clusterRoleStrategy, roleStrategy } from './access-control.ts'
+import { certificateRequestStrategy } from './certificate-requests.ts'
 import { nodeStrategy } from './nodes.ts'
 import { podStrategy } from './pods.ts'
 import type { Resource, Strategy, Subresource } from './resource.ts'
@@ -8,6 +9,7 @@ import {
   claimStrategy,
   csiNodeStrategy,
   disruptionBudgetStrategy,
+  endpointSliceStrategy,
   endpointsStrategy,
   eventStrategy,
   leaseStrategy,
@@ -126,6 +128,18 @@ const TABLE: Readonly<Record<string, readonly Entry[]>> = {
     { kind: 'SelfSubjectRulesReview', clusterScoped: true, verbs: CREATE },
     { kind: 'SubjectAccessReview', clusterScoped: true, verbs: CREATE },
   ],
+  'certificates.k8s.io/v1': [
+    {
+      kind: 'CertificateSigningRequest',
+      clusterScoped: true,
+      shortNames: ['csr'],
+      subresources: {
+        approval: { kind: 'CertificateSigningRequest', verbs: STATUS_VERBS },
+        status: { kind: 'CertificateSigningRequest', verbs: STATUS_VERBS },
+      },
+      strategy: certificateRequestStrategy,
+    },
+  ],
   'policy/v1': [
     {
       kind: 'PodDisruptionBudget',
@@ -161,6 +175,7 @@ const TABLE: Readonly<Record<string, readonly Entry[]>> = {
     { kind: 'PriorityClass', resource: 'priorityclasses', clusterScoped: true, shortNames: ['pc'] },
   ],
   'coordination.k8s.io/v1': [{ kind: 'Lease', strategy: leaseStrategy }],
+  'discovery.k8s.io/v1': [{ kind: 'EndpointSlice', strategy: endpointSliceStrategy }],
   'node.k8s.io/v1': [{ kind: 'RuntimeClass', resource: 'runtimeclasses', clusterScoped: true }],
 }
 

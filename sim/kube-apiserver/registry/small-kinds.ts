@@ -1,7 +1,7 @@
 /** What is particular about kinds of which little is: pkg/registry/{core,coordination,storage,policy}. */
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import type { FieldError } from '../../../lib/kube/status.ts'
-import { invalidValue, required } from './field-errors.ts'
+import { invalidValue, notSupported, required } from './field-errors.ts'
 import { label1035Errors, labelErrors } from './names.ts'
 import type { Strategy } from './resource.ts'
 
@@ -94,9 +94,10 @@ interface ServicePort {
   protocol?: string
   port?: number
   targetPort?: number | string
+  nodePort?: number | undefined
 }
 
-/** No address is allocated: a Service keeps the cluster address it says, or is headless. */
+/** Addresses and ports are given on create: service-addresses.ts. */
 export const serviceStrategy: Strategy = {
   hasStatus: true,
   nameErrors: label1035Errors,
@@ -107,7 +108,7 @@ export const serviceStrategy: Strategy = {
     service['spec'] = {
       ...(ports && { ports: ports.map(portDefaults) }),
       ...(selector !== undefined && { selector }),
-      ...(!external && { clusterIP: clusterIP ?? 'None', clusterIPs: [clusterIP ?? 'None'] }),
+      ...(!external && clusterIP !== undefined && { clusterIP, clusterIPs: [clusterIP] }),
       type,
       sessionAffinity: 'None',
       ...(!external && { ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack', internalTrafficPolicy: 'Cluster' }),
@@ -116,6 +117,13 @@ export const serviceStrategy: Strategy = {
     service['status'] = { loadBalancer: {}, ...membersOf(service, 'status') }
   },
   prepareCreate: (service) => void (service['status'] = { loadBalancer: {} }),
+  prepareUpdate: keepAllocated,
+  validateUpdate(service, old) {
+    const [before, after] = [membersOf(old, 'spec'), membersOf(service, 'spec')]
+    if (before['type'] === 'ExternalName' || after['type'] === 'ExternalName') return []
+    if (before['clusterIP'] === after['clusterIP']) return []
+    return [invalidValue('spec.clusterIPs[0]', [after['clusterIP']], 'may not change once set')]
+  },
   validate(service) {
     const { ports, clusterIP, type } = membersOf(service, 'spec') as {
       ports?: ServicePort[]
@@ -131,12 +139,25 @@ export const serviceStrategy: Strategy = {
   },
 }
 
+/** What was given on create stays where an update does not say it: storage.go, patchAllocatedValues. */
+function keepAllocated(service: KubeObject, old: KubeObject): void {
+  const [before, after] = [membersOf(old, 'spec'), membersOf(service, 'spec')]
+  if (after['type'] === 'ExternalName' || before['type'] === 'ExternalName') return
+  if (!after['clusterIP']) Object.assign(after, { clusterIP: before['clusterIP'], clusterIPs: before['clusterIPs'] })
+  if (after['type'] === 'ClusterIP') return
+  const known = (before['ports'] as ServicePort[] | undefined) ?? []
+  for (const port of (after['ports'] as ServicePort[] | undefined) ?? []) {
+    const same = known.find((each) => each.port === port.port && each.protocol === port.protocol)
+    port.nodePort ??= same?.nodePort
+  }
+}
+
 function portDefaults({ name, protocol = 'TCP', port, targetPort, ...rest }: ServicePort): ServicePort {
   return {
     ...(name !== undefined && { name }),
     protocol,
     ...(port !== undefined && { port }),
-    ...((targetPort ?? port) !== undefined && { targetPort: targetPort ?? port ?? 0 }),
+    targetPort: targetPort || port || 0,
     ...rest,
   }
 }
@@ -145,6 +166,17 @@ export const endpointsStrategy: Strategy = {
   createsOnUpdate: true,
   warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
 }
+
+export const endpointSliceStrategy: Strategy = {
+  hasGeneration: true,
+  validate(slice) {
+    const type = String(slice['addressType'] ?? '')
+    if (type === '') return [required('addressType')]
+    return ADDRESS_TYPES.includes(type) ? [] : [notSupported('addressType', type, ADDRESS_TYPES)]
+  },
+}
+
+const ADDRESS_TYPES = ['FQDN', 'IPv4', 'IPv6']
 
 /** StorageObjectInUseProtection gives every claim a finalizer, and every volume. */
 function volumeStrategy(finalizer: string): Strategy {

@@ -43,6 +43,7 @@ export const TABLE_ROWS: Readonly<Record<string, Row>> = {
   clusterrolebindings: bindingRow,
   services: serviceRow,
   endpoints: (endpoints, now) => [name(endpoints), endpointsText(endpoints), created(endpoints, now)],
+  endpointslices: sliceRow,
   events: eventRow,
   certificatesigningrequests: signingRequestRow,
   csinodes: (node, now) => [name(node), count(part(node, 'spec')['drivers']), created(node, now)],
@@ -153,8 +154,24 @@ function endpointsText(endpoints: KubeObject): string {
     if (ports.length === 0) return addresses.map(({ ip }) => ip)
     return ports.flatMap(({ port }) => addresses.map(({ ip }) => `${ip}:${port}`))
   })
+  return firstThree(all) || NONE
+}
+
+function sliceRow(slice: KubeObject, now: Date): Cell[] {
+  const ports = (slice['ports'] as { port?: number }[] | undefined) ?? []
+  const endpoints = (slice['endpoints'] as { addresses?: string[] }[] | null | undefined) ?? []
+  return [
+    name(slice),
+    String(slice['addressType'] ?? ''),
+    firstThree(ports.map(({ port }) => String(port ?? '*'))) || '<unset>',
+    firstThree(endpoints.flatMap(({ addresses = [] }) => addresses)) || '<unset>',
+    created(slice, now),
+  ]
+}
+
+function firstThree(all: readonly string[]): string {
   const shown = all.slice(0, 3).join(',')
-  return all.length > 3 ? `${shown} + ${all.length - 3} more...` : shown || NONE
+  return all.length > 3 ? `${shown} + ${all.length - 3} more...` : shown
 }
 
 function eventRow(event: KubeObject, now: Date): Cell[] {

@@ -45,9 +45,9 @@ interface BoundReference {
 }
 
 interface TokenSpec {
-  audiences?: string[]
-  expirationSeconds?: number
-  boundObjectRef?: BoundReference
+  audiences?: string[] | null
+  expirationSeconds?: number | null
+  boundObjectRef?: BoundReference | null
 }
 
 export async function requestToken(call: ApiCall, context: RegistryContext, issuer: TokenIssuer): Promise<Answer> {
@@ -62,7 +62,8 @@ export async function requestToken(call: ApiCall, context: RegistryContext, issu
   assertAdmitted(context.admission.validate(asked))
   const errors = durationErrors(spec)
   if (errors.length > 0) throw invalid(TOKEN_REQUEST.kind, TOKEN_REQUEST.group, '', errors)
-  const bound = spec.boundObjectRef && (await boundObject(call, context, account, spec.boundObjectRef))
+  const { boundObjectRef } = spec
+  const bound = boundObjectRef ? await boundObject(call, context, account, boundObjectRef) : undefined
   const audiences = spec.audiences?.length ? spec.audiences : [...issuer.apiAudiences]
   const seconds = cappedSeconds(spec.expirationSeconds ?? DEFAULT_SECONDS, issuer)
   const { claims, expires } = claimsOf({ account, audiences, seconds, bound, issuer, context })
@@ -84,7 +85,8 @@ function orderedReference({ kind, apiVersion, name, uid }: BoundReference): Boun
   return { ...(kind && { kind }), ...(apiVersion && { apiVersion }), ...(name && { name }), ...(uid && { uid }) }
 }
 
-function durationErrors({ expirationSeconds = DEFAULT_SECONDS }: TokenSpec): FieldError[] {
+function durationErrors(spec: TokenSpec): FieldError[] {
+  const expirationSeconds = spec.expirationSeconds ?? DEFAULT_SECONDS
   const refuse = (why: string): FieldError[] => [invalidValue('spec.expirationSeconds', expirationSeconds, why)]
   if (expirationSeconds < SHORTEST_SECONDS) return refuse('may not specify a duration less than 10 minutes')
   return expirationSeconds > LONGEST_SECONDS ? refuse('may not specify a duration larger than 2^32 seconds') : []

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { badRequest, conflict, invalid, notFound } from '../../../lib/kube/status.ts'
+import { asStored } from '../storage/codec.ts'
 import type { StoredObject } from '../storage/object-store.ts'
 import { admissionRequest, assertAdmitted } from './api-call.ts'
 import type { Answer, ApiCall, RegistryContext } from './api-call.ts'
@@ -80,7 +81,7 @@ export async function modifyObject(
     if (expected !== undefined && expected !== String(current.revision))
       throw conflict(errorResourceOf(resource), info.name, MODIFIED)
     const object = await changedObject(call, context, current, modification)
-    if (dryRun) return object
+    if (dryRun) return asStored(object)
     if (isDeepStrictEqual(object, current.object) && !current.stale) return current.object
     const outcome = isFinished(object)
       ? await store.remove(resource, at, current.revision)
@@ -103,13 +104,15 @@ async function changedObject(
   const object = await change(structuredClone(old))
   const identity = changedIdentityErrors(object.metadata, old.metadata)
   object.metadata = keptMetadata(object.metadata, old.metadata)
-  if (prepare) prepare(object, old)
+  const ofSubresource = prepare ?? strategy.prepareSubresource?.[info.subresource]
+  if (ofSubresource) ofSubresource(object, old)
   else if (info.subresource === 'status') takeStatus(object, old, call)
   else takeAllButStatus(object, old, call)
   const asked = admissionRequest(call, 'UPDATE', { object, oldObject: old })
   assertAdmitted(admission.mutate(asked))
   const errors = [...identity, ...metadataErrors(object, resource), ...(strategy.validate?.(object) ?? [])]
   if (info.subresource === '') errors.push(...(strategy.validateUpdate?.(object, old) ?? []))
+  errors.push(...(strategy.validateSubresource?.[info.subresource]?.(object, old) ?? []))
   const distinct = errors.filter((error, index) => errors.findIndex((each) => isDeepStrictEqual(each, error)) === index)
   if (distinct.length > 0) throw invalid(resource.kind, resource.group, info.name, distinct)
   assertAdmitted(admission.validate(asked))

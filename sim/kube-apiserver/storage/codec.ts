@@ -47,6 +47,11 @@ export function encodeEnvelope(value: Typed): Buffer {
   return Buffer.concat([MAGIC, field(1, typeMeta), field(2, raw), UNSAID])
 }
 
+/** An object as it would be read had it been written: Go's members in Go's order. */
+export function asStored(object: KubeObject): KubeObject {
+  return decodeEnvelope(encodeEnvelope(object)) as KubeObject
+}
+
 /** The object of stored bytes. Throws with the real decoder's text where it has one. */
 export function decodeObject(bytes: Buffer, modRevision: number): KubeObject {
   const object = isEnvelope(bytes) ? (decodeEnvelope(bytes) as KubeObject) : fromJson(bytes)

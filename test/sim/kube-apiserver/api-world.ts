@@ -164,6 +164,11 @@ export class ApiWorld {
     )
   }
 
+  /** A certificate of the cluster's CA, PEM. */
+  async clientCertificate(commonName: string): Promise<string> {
+    return (await this.#leaf({ commonName, usages: ['clientAuth'] }, 'cluster')).certificate
+  }
+
   tokenClient(token: string): KubeClient {
     return this.#remember({ token }, this.port)
   }
