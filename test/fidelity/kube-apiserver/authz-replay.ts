@@ -12,6 +12,7 @@ import { forbiddenMessage } from '../../../sim/kube-apiserver/authorization/forb
 import type { PolicyRule } from '../../../sim/kube-apiserver/authorization/policy-rule.ts'
 import { requestInfo } from '../../../sim/kube-apiserver/authorization/request-info.ts'
 import type { RequestInfo } from '../../../sim/kube-apiserver/contract.ts'
+import { withRequests } from './recorded-requests.ts'
 import { identities, recordedWorld } from './recorded-world.ts'
 import type { World } from './recorded-world.ts'
 
@@ -129,7 +130,7 @@ export class AuthzReplay {
 
   #expand(body: unknown): unknown {
     if (body === undefined) return undefined
-    const text = JSON.stringify(body).replace(/\{\{uid:([^}]*)\}\}/g, (_, path: string) => {
+    const text = withRequests(JSON.stringify(body)).replace(/\{\{uid:([^}]*)\}\}/g, (_, path: string) => {
       const parts = path.split('/')
       const name = parts.at(-1) ?? ''
       return (

@@ -72,9 +72,43 @@ export function writeCertificate(properties: CertificateProperties, issuer?: Wri
   return { der, key, subject: properties.subject }
 }
 
-export function pemOf(der: Buffer): string {
+export interface RequestProperties {
+  subject: CertificateProperties['subject']
+  sans?: readonly string[]
+  key?: 'rsa2048'
+  /** A bit of the signature is flipped. */
+  tamper?: number
+  /** The PEM label. */
+  block?: string
+}
+
+/** A certificate request, PEM. */
+export function writeRequest({
+  subject,
+  sans = [],
+  key: kind,
+  tamper,
+  block = 'CERTIFICATE REQUEST',
+}: RequestProperties): string {
+  const key = kind === 'rsa2048' ? generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey : makeKey('p256')
+  const names = extension('2.5.29.17', false, sequence(...sans.map(generalName)))
+  const attribute = sequence(oid('1.2.840.113549.1.9.14'), tag(0x31, sequence(names)))
+  const info = sequence(
+    integer(Buffer.from([0])),
+    name(subject),
+    publicKeyInfo(key),
+    tag(0xa0, ...(sans.length > 0 ? [attribute] : [])),
+  )
+  const algorithm =
+    kind === 'rsa2048' ? sequence(oid('1.2.840.113549.1.1.11'), tag(0x05)) : sequence(oid('1.2.840.10045.4.3.2'))
+  const signature = sign('sha256', info, key)
+  if (tamper) signature[signature.length - 1]! ^= 1
+  return pemOf(sequence(info, algorithm, tag(0x03, Buffer.from([0]), signature)), block)
+}
+
+export function pemOf(der: Buffer, label = 'CERTIFICATE'): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? []
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }
 
 function makeKey(type: NonNullable<CertificateProperties['keyType']>): KeyObject {
@@ -175,6 +209,7 @@ function basicConstraints({ basicConstraintsCA, pathLength }: CertificatePropert
 function generalName(text: string): Buffer {
   const kind = text.slice(0, text.indexOf(':'))
   const value = text.slice(kind.length + 1)
+  if (kind === 'URI') return tag(0x86, Buffer.from(value))
   if (kind === 'IP') return tag(0x87, value === '::1' ? Buffer.from([...Array(15).fill(0), 1]) : ipv4(value))
   return tag(kind === 'email' ? 0x81 : 0x82, Buffer.from(value))
 }
