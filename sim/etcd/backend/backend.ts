@@ -81,7 +81,7 @@ export class Backend {
     this.#snapFolder = snapFolder
     this.#dbPath = join(settings.dataDir, DB_FILE)
     this.#dbExisted = existsSync(this.#dbPath)
-    this.#db = new BboltFile(this.#dbPath, settings).growInSteps()
+    this.#db = new BboltFile(this.#dbPath, { ...settings, lock: true }).growInSteps()
     for (const bucket of BUCKETS) this.#db.createBucket(bucket)
   }
 
@@ -119,8 +119,9 @@ export class Backend {
     return this.#db.get(bucket, key)
   }
 
-  entries(bucket: BucketName): Generator<[key: string, value: Uint8Array]> {
-    return this.#db.entries(bucket)
+  /** In order of keys, from the first on that is not less. */
+  entries(bucket: BucketName, from = ''): Generator<[key: string, value: Uint8Array]> {
+    return this.#db.entries(bucket, from)
   }
 
   /** Everything that this entry did has been put: the next commit may say so. */
@@ -146,10 +147,10 @@ export class Backend {
   }
 
   /**
-   * Marks that all up to the last applied entry is in the db, so that the log before may go. `keepEntries` stay for
-   * followers that are behind (etcd: --experimental-snapshot-catchup-entries, 5,000).
+   * Marks that all up to the last applied entry is in the db, so that the log before may go.
+   * `data` is of that moment (membershipInV2Format).
    */
-  async saveSnapshot(data: Buffer, { keepEntries } = { keepEntries: 5000 }): Promise<RaftSnapshot> {
+  async saveSnapshot(data: Buffer): Promise<RaftSnapshot> {
     const { index, term } = this.#applied
     const confState = this.#confState
     if (!confState) throw new Error('[snapshot] a member without configuration: apply its first entry before')
@@ -157,7 +158,7 @@ export class Backend {
     const snapshot = { index, term, confState, data }
     saveSnapshot(this.#snapFolder, snapshot, this.#settings)
     await this.#openLog().markSnapshot({ index, term, confState })
-    this.#openLog().release(index - keepEntries)
+    this.#openLog().release(index)
     return snapshot
   }
 
@@ -199,7 +200,7 @@ export class Backend {
       rmSync(path, { force: true })
       // Entries may have been applied since, and are copied with the rest.
       this.#putIndex()
-      const fresh = new BboltFile(path, this.#settings)
+      const fresh = new BboltFile(path, { ...this.#settings, lock: true })
       for (const bucket of this.#db.bucketNames) {
         fresh.createBucket(bucket)
         for (const [key, value] of this.#db.entries(bucket)) {

@@ -14,6 +14,7 @@ import {
   type Meta,
 } from '../../../lib/etcd/bbolt-page.ts'
 import { BboltError, newestMeta, rootOfBucket } from '../../../lib/etcd/bbolt-read.ts'
+import { lockFile } from './file-lock.ts'
 import { PageSpace } from './page-space.ts'
 import { HIGHEST_TREE, Tree, type PageStore, type TreeSettings } from './tree.ts'
 
@@ -41,10 +42,11 @@ export class BboltFile {
   readonly #readers = new Set<Meta>()
   #operations = 0
 
-  /** Opens the file or makes it. @throws BboltError, RangeError for one that is broken. */
-  constructor(path: string, { fsync }: { fsync: boolean }) {
+  /** Opens the file or makes it; `lock` keeps all others out. @throws BboltError, RangeError for one that is broken. */
+  constructor(path: string, { fsync, lock = false }: { fsync: boolean; lock?: boolean }) {
     this.#fsync = fsync
     this.#descriptor = openFile(path)
+    if (lock) lockFile(this.#descriptor)
     try {
       this.#fileBytes = fstatSync(this.#descriptor).size
       const meta = this.#fileBytes === 0 ? this.#initialise() : this.#readMeta()
@@ -109,9 +111,9 @@ export class BboltFile {
     return this.#buckets.get(bucket)?.get(key)
   }
 
-  /** In order of keys; the bucket must not be written to meanwhile. */
-  *entries(bucket: string): Generator<[key: string, value: Uint8Array]> {
-    yield* this.#buckets.get(bucket)?.entries() ?? []
+  /** In order of keys, from the first on that is not less; the bucket must not be written to meanwhile. */
+  *entries(bucket: string, from = ''): Generator<[key: string, value: Uint8Array]> {
+    yield* this.#buckets.get(bucket)?.entries(from) ?? []
   }
 
   /** One at a time: the next one begins when this one has resolved. */

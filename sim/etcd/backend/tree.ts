@@ -125,17 +125,19 @@ export class Tree {
     throw new BboltError(`page ${this.#root.page}: the tree is endless`)
   }
 
-  /** Leaf after leaf, in order; nothing of what is read for it stays in memory. The tree must not change meanwhile. */
-  *leaves(node: TreeNode = this.#root, read = this.#store.sequentialReader(), height = 1): Generator<Leaf> {
-    if (height > HIGHEST_TREE) throw new BboltError(`page ${node.page}: the tree is endless`)
-    const content = node.content ?? contentOf(read(node.page)).content
-    if (content.kind === 'leaf') yield content
-    else for (const child of content.children) yield* this.leaves(child, read, height + 1)
+  /** From the first key on that is not less. What is read for it does not stay; the tree must not change meanwhile. */
+  *entries(from = ''): Generator<[key: string, value: Uint8Array]> {
+    for (const { keys, values } of this.#leaves(this.#root, from, this.#store.sequentialReader())) {
+      for (let index = position(keys, from); index < keys.length; index += 1) yield [keys[index]!, values[index]!]
+    }
   }
 
-  *entries(): Generator<[key: string, value: Uint8Array]> {
-    for (const { keys, values } of this.leaves()) {
-      for (let index = 0; index < keys.length; index += 1) yield [keys[index]!, values[index]!]
+  *#leaves(node: TreeNode, from: string, read: (page: number) => Buffer, height = 1): Generator<Leaf> {
+    if (height > HIGHEST_TREE) throw new BboltError(`page ${node.page}: the tree is endless`)
+    const content = node.content ?? contentOf(read(node.page)).content
+    if (content.kind === 'leaf') return void (yield content)
+    for (let at = childFor(content.children, from); at < content.children.length; at += 1) {
+      yield* this.#leaves(content.children[at]!, from, read, height + 1)
     }
   }
 
