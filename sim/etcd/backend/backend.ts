@@ -9,6 +9,7 @@
  * state of that index is in the db and every entry behind it in the log: applying those again brings all back.
  */
 import { createHash } from 'node:crypto'
+import { open } from 'node:fs/promises'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DB_FILE } from '../../../lib/etcd/bbolt-read.ts'
@@ -49,11 +50,10 @@ export class Backend {
   readonly #settings: BackendSettings
   readonly #dbPath: string
   readonly #snapFolder: string
-  readonly #dbExisted: boolean
+  #dbExisted: boolean
   #db: BboltFile
   #log: WriteAheadLog | undefined
   #applied = { index: 0, term: 0 }
-  #confState: ConfState | undefined
   #timer: NodeJS.Timeout | undefined
   /** Commits, defragmentation and the end come one after the other. */
   #work: Promise<void> = Promise.resolve()
@@ -81,8 +81,14 @@ export class Backend {
     this.#snapFolder = snapFolder
     this.#dbPath = join(settings.dataDir, DB_FILE)
     this.#dbExisted = existsSync(this.#dbPath)
-    this.#db = new BboltFile(this.#dbPath, { ...settings, lock: true }).growInSteps()
+    this.#db = this.#openDb()
+  }
+
+  #openDb(): BboltFile {
+    this.#db = new BboltFile(this.#dbPath, { ...this.#settings, lock: true }).growInSteps()
     for (const bucket of BUCKETS) this.#db.createBucket(bucket)
+    this.#applied = { index: this.#number(META.consistentIndex), term: this.#number(META.term) }
+    return this.#db
   }
 
   get sizeBytes(): number {
@@ -98,11 +104,14 @@ export class Backend {
     this.#log = WriteAheadLog.create(join(this.#settings.dataDir, WAL_FOLDER), metadata, this.#settings)
   }
 
-  /** Resolves once the entries, and the state if it has changed, would survive a crash. */
-  append(entries: readonly RaftEntry[], hardState?: HardState): Promise<void> {
-    const log = this.#openLog()
-    log.append(entries, hardState)
-    return log.synced()
+  /** Entries take the place of what the log has from the first one's index on. */
+  append(entries: readonly RaftEntry[], hardState?: HardState): void {
+    this.#openLog().append(entries, hardState)
+  }
+
+  /** Resolves once everything appended so far would survive a crash. */
+  synced(): Promise<void> {
+    return this.#openLog().synced()
   }
 
   put(bucket: BucketName, key: string, value: Uint8Array): void {
@@ -132,7 +141,6 @@ export class Backend {
 
   /** Who votes and learns, as the last change of the configuration left it. */
   setConfState(confState: ConfState): void {
-    this.#confState = confState
     const { voters, learners, autoLeave } = confState
     // Ids do not fit a JavaScript number, so the text is put together by hand.
     const list = (name: string, ids: readonly bigint[]): string =>
@@ -147,19 +155,38 @@ export class Backend {
   }
 
   /**
-   * Marks that all up to the last applied entry is in the db, so that the log before may go.
-   * `data` is of that moment (membershipInV2Format).
+   * Marks that all up to the snapshot's index is in the db (`commit` before) or in one that was received, so that the log
+   * before it may go.
    */
-  async saveSnapshot(data: Buffer): Promise<RaftSnapshot> {
-    const { index, term } = this.#applied
-    const confState = this.#confState
-    if (!confState) throw new Error('[snapshot] a member without configuration: apply its first entry before')
-    await this.commit()
-    const snapshot = { index, term, confState, data }
+  async saveSnapshot(snapshot: RaftSnapshot): Promise<void> {
+    const { index, term, confState } = snapshot
     saveSnapshot(this.#snapFolder, snapshot, this.#settings)
     await this.#openLog().markSnapshot({ index, term, confState })
     this.#openLog().release(index)
-    return snapshot
+  }
+
+  /** Keeps another member's db aside, until `takeReceived` or a start makes it this member's own. */
+  async receive(index: number, database: AsyncIterable<Uint8Array>): Promise<void> {
+    const temporary = join(this.#snapFolder, `tmp${index}.${process.pid}`)
+    const file = await open(temporary, 'w', 0o600)
+    try {
+      for await (const chunk of database) await file.writeFile(chunk)
+      if (this.#settings.fsync) await file.sync()
+    } finally {
+      await file.close()
+    }
+    renameSync(temporary, receivedDb(this.#snapFolder, index))
+    if (this.#settings.fsync) syncFolder(this.#snapFolder)
+  }
+
+  /** The db is the received one from now on; what was put before is gone. @throws BboltError */
+  takeReceived(index: number): Promise<void> {
+    return this.#afterAll(async () => {
+      renameSync(receivedDb(this.#snapFolder, index), this.#dbPath)
+      if (this.#settings.fsync) syncFolder(this.#snapFolder)
+      this.#db.closeWhenRead()
+      this.#openDb()
+    })
   }
 
   /**
@@ -242,12 +269,13 @@ export class Backend {
 
   #readState(): StoredState {
     const walFolder = join(this.#settings.dataDir, WAL_FOLDER)
-    const consistentIndex = this.#number(META.consistentIndex)
-    this.#applied = { index: consistentIndex, term: this.#number(META.term) }
     if (!existsSync(walFolder)) {
+      const consistentIndex = this.#applied.index
       return { metadata: undefined, hardState: undefined, snapshot: undefined, entries: [], consistentIndex }
     }
     const { contents, snapshot } = this.#readLog(walFolder)
+    if (snapshot && this.#applied.index < snapshot.index) this.#recoverReceived(snapshot.index)
+    const consistentIndex = this.#applied.index
     if (snapshot && !this.#dbExisted) throw new Error(`database file (${this.#dbPath}) of the backend is missing`)
     if (snapshot && consistentIndex < snapshot.index && consistentIndex !== 0) {
       throw new Error(
@@ -256,9 +284,18 @@ export class Backend {
     }
     if (contents.tail.isTorn) this.#say('info', 'repaired WAL', { error: 'unexpected EOF' })
     this.#log = WriteAheadLog.reopen(walFolder, contents, this.#settings)
-    this.#confState = snapshot?.confState
     const { metadata, state: hardState, entries } = contents
     return { metadata, hardState, snapshot, entries, consistentIndex }
+  }
+
+  /** A crash came between the log's word of a snapshot from elsewhere and its db. */
+  #recoverReceived(index: number): void {
+    const received = receivedDb(this.#snapFolder, index)
+    if (!existsSync(received)) return
+    renameSync(received, this.#dbPath)
+    this.#dbExisted = true
+    this.#db.close()
+    this.#openDb()
   }
 
   /** The log behind the newest snapshot that it speaks of: one that a crash kept out of the log does not count. */
@@ -320,6 +357,11 @@ export class Backend {
 }
 
 const UNHASHED: ReadonlySet<string> = new Set([META.consistentIndex, META.term, META.storageVersion])
+
+/** Named after the last entry that it holds (api/snap/db.go). */
+function receivedDb(snapFolder: string, index: number): string {
+  return join(snapFolder, `${index.toString(16).padStart(16, '0')}.snap.db`)
+}
 
 function be64(value: number): Buffer {
   const bytes = Buffer.alloc(8)

@@ -411,7 +411,8 @@ async function put(backend: Backend, index: number, key: string, value: string):
     Buffer.from(value),
   ])
   const data = encodeRaftRequest({ id: BigInt(index), kind: 'put', body })
-  await backend.append([{ type: ENTRY_TYPE.normal, term: 2, index, data }], { term: 2, vote: 1n, commit: index })
+  backend.append([{ type: ENTRY_TYPE.normal, term: 2, index, data }], { term: 2, vote: 1n, commit: index })
+  await backend.synced()
   applyPut(backend, index, key, value)
 }
 
@@ -475,7 +476,8 @@ t.test('backend: after a crash the db has all up to an index, and the log the re
     [],
     '3.6.0',
   )
-  await backend.saveSnapshot(members)
+  await backend.commit()
+  await backend.saveSnapshot({ index: 30, term: 2, confState: voters(METADATA.nodeId), data: members })
   await put(backend, 31, 'k31', 'v31')
   await backend.close()
   t.match(readdirSync(join(dataDir, 'member/snap')).sort(), ['0000000000000002-000000000000001e.snap', 'db'])
@@ -549,4 +551,36 @@ t.test('backend: a snapshot is the file and its hash; a defragmented file has fo
   t.strictSame(valuesOf(again), [...values, '3401 after=it goes on'])
   t.strictSame(readdirSync(join(dataDir, 'member/snap')), ['db'])
   await again.close()
+})
+
+t.test("backend: another member's db becomes its own, also where a crash came between", async (t) => {
+  const folder = t.testdir()
+  const sender = Backend.open(settings(join(folder, 'sender'))).backend
+  sender.startLog(METADATA)
+  for (let index = 1; index <= 50; index += 1) applyPut(sender, index, `k${index}`, 'sent')
+  const { chunks } = await sender.snapshot()
+  const pieces = [...chunks].slice(0, -1)
+  async function* database(): AsyncGenerator<Uint8Array> {
+    for (const { blob } of pieces) yield blob
+  }
+  const dataDir = join(folder, 'data')
+  const { backend } = Backend.open(settings(dataDir))
+  backend.startLog(METADATA)
+  applyPut(backend, 3, 'own', 'old')
+  await backend.receive(50, database())
+  t.match(readdirSync(join(dataDir, 'member/snap')).sort(), ['0000000000000032.snap.db', 'db'])
+  t.equal(valuesOf(backend).length, 1, 'not yet')
+  const snapshot = { index: 50, term: 2, confState: voters(1n), data: Buffer.from('{}') }
+  backend.append([], { term: 2, vote: 0n, commit: 50 })
+  await backend.saveSnapshot(snapshot)
+  cpSync(dataDir, join(folder, 'crashed'), { recursive: true })
+  await backend.takeReceived(50)
+  t.strictSame(valuesOf(backend), valuesOf(sender))
+  await backend.close()
+  const { backend: again, state } = Backend.open(settings(join(folder, 'crashed')))
+  t.equal(state.consistentIndex, 50)
+  t.match(state.snapshot, { index: 50 })
+  t.strictSame(valuesOf(again), valuesOf(sender))
+  await again.close()
+  await sender.close()
 })
