@@ -44,8 +44,13 @@ export const PIECE = 32 * 1024
 
 /** v4 and later end with the Status; before there is only an error's text. Undefined: nothing is said. */
 export function endText(protocol: ExecProtocol, status: ExecStatus): string | undefined {
-  if (/^v[45]/.test(protocol)) return JSON.stringify(status)
+  if (/^v[45]/.test(protocol)) return JSON.stringify(status).replace(/[<>&]/g, escaped)
   return status.status === 'Failure' ? (status.message ?? '') : undefined
+}
+
+/** As Go's encoder writes them. */
+function escaped(char: string): string {
+  return `\\u00${char.charCodeAt(0).toString(16)}`
 }
 
 /** The other side's reading of it. */

@@ -9,6 +9,8 @@ export type SpdyHeaders = ReadonlyMap<string, string>
 
 /** zlib's header: deflate, and a dictionary that is named by its Adler-32. */
 const ZLIB_HEADER = Buffer.from('78bbe3c6a7c2', 'hex')
+/** An empty stored block. Go's reader hands out what it has when it meets one, and wants more bytes before it does. */
+const FLUSH = Buffer.from('000000ffff', 'hex')
 const WINDOW = 32 * 1024
 /** Of one block, expanded: nobody has more to say of a stream. */
 const MOST_BYTES = 64 * 1024
@@ -28,7 +30,7 @@ export class HeaderWriter {
     const stored = Buffer.alloc(5)
     stored.writeUInt16LE(plain.length, 1)
     stored.writeUInt16LE(plain.length ^ MOST_STORED, 3)
-    const block = Buffer.concat([...(this.#isFirst ? [ZLIB_HEADER] : []), stored, plain])
+    const block = Buffer.concat([...(this.#isFirst ? [ZLIB_HEADER] : []), stored, plain, FLUSH])
     this.#isFirst = false
     return block
   }

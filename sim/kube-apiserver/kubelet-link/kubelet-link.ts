@@ -2,6 +2,8 @@
  * Carries what a client wants of a container to the kubelet of its node, once the client was authorised: exec, attach,
  * port-forward, logs and nodes/proxy. pkg/registry/core/pod/rest, apimachinery/pkg/util/proxy.
  */
+import { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { witness } from '../../../lib/cluster/witness.ts'
 import { goQuote } from '../../../lib/kube/go-quote.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
@@ -16,13 +18,14 @@ import type { ApiRequest, KubeletRequest, ObjectCache } from '../contract.ts'
 import { forwardedHeaders } from './forwarded-headers.ts'
 import type { Headers } from './forwarded-headers.ts'
 import { assertProxyable, hostPort, kubeletAddress, splitSchemeNamePort, takesWebSockets } from './kubelet-address.ts'
+import type { KubeletAddress } from './kubelet-address.ts'
 import { answerEmpty, answerStatus, readText, relayResponse, splice } from './kubelet-answer.ts'
 import { DialError, dialKubelet, dialUnverified } from './kubelet-dialer.ts'
 import type { KubeletDialSettings } from './kubelet-dialer.ts'
 import { isTrue, logPath, nodeOf, streamPath } from './kubelet-path.ts'
 import type { Stream } from './kubelet-path.ts'
 import { askKubelet, ExchangeError } from './kubelet-request.ts'
-import type { KubeletRequestOptions } from './kubelet-request.ts'
+import type { KubeletAnswer, KubeletRequestOptions } from './kubelet-request.ts'
 import { logRefusal } from './log-answer.ts'
 
 export interface KubeletLinkSettings extends KubeletDialSettings {
@@ -80,7 +83,7 @@ export class KubeletLink {
     const node = this.#nodeOfPod(asked.object)
     const address = kubeletAddress(node, this.#settings.preferredAddressTypes)
     if (!asked.upgrade) throw badRequest('Upgrade request required')
-    this.#assertPassedOn(headers, node)
+    if (this.#isTranslated(headers, node)) return this.#translate(asked, stream, address, path, headers)
     const socket = await dialKubelet(address, this.#settings).catch(backendError)
     await upgrade(asked, { socket, method: asked.request.method ?? '', path, headers: upgradeHeaders(asked, headers) })
   }
@@ -106,18 +109,35 @@ export class KubeletLink {
     throw new StatusError(403, 'Forbidden', message, { name: info.name, kind: info.resource })
   }
 
-  #assertPassedOn(headers: readonly HeaderPair[], node: KubeObject): void {
+  /** Whether a WebSocket ends here, because the kubelet takes SPDY only. */
+  #isTranslated(headers: readonly HeaderPair[], node: KubeObject): boolean {
     const { minorVersion } = this.#settings
     const offered = headerValues(headers, 'Sec-WebSocket-Protocol').flatMap((each) =>
       each.split(',').map((name) => name.trim()),
     )
-    const translated = minorVersion >= TRANSLATION_SINCE && offered.some((each) => TRANSLATED_PROTOCOLS.has(each))
-    if (!translated || (minorVersion >= PASSING_ON_SINCE && takesWebSockets(node))) return
-    throw new StatusError(
-      501,
-      'NotImplemented',
-      `[websocket_translation] kubelet of ${node.metadata.name}: takes SPDY only, got ${offered.join(', ')}` +
-        ' (it does not declare ExtendWebSocketsToKubelet; ask by SPDY)',
+    const isAsked = minorVersion >= TRANSLATION_SINCE && offered.some((each) => TRANSLATED_PROTOCOLS.has(each))
+    return isAsked && !(minorVersion >= PASSING_ON_SINCE && takesWebSockets(node))
+  }
+
+  async #translate(
+    asked: KubeletRequest,
+    stream: Stream,
+    address: KubeletAddress,
+    path: string,
+    headers: readonly HeaderPair[],
+  ): Promise<void> {
+    const { request, upgrade: client } = asked
+    // an upgrade comes by HTTP/1.1 only
+    if (!client || !(request instanceof IncomingMessage)) throw badRequest('Upgrade request required')
+    // few kubelets need it: loaded by the first that does
+    const { joinTunnel, translateExec, tunnelHeaders } = await import('./stream-translation.ts')
+    const dial = (): Promise<Socket> => dialKubelet(address, this.#settings)
+    if (stream !== 'portforward') return translateExec({ request, upgrade: client, address, path, dial })
+    const socket = await dial().catch(backendError)
+    await upgrade(
+      asked,
+      { socket, method: 'POST', path, headers: tunnelHeaders(upgradeHeaders(asked, headers)) },
+      (answer) => joinTunnel(request, client, socket, answer.head),
     )
   }
 
@@ -186,8 +206,14 @@ export class KubeletLink {
   }
 }
 
+type Upgraded = Extract<KubeletAnswer, { kind: 'upgraded' }>
+
 /** Asks the kubelet to change protocols; what it says instead is relayed raw, as long as it is a refusal. */
-async function upgrade(asked: KubeletRequest, options: KubeletRequestOptions): Promise<void> {
+async function upgrade(
+  asked: KubeletRequest,
+  options: KubeletRequestOptions,
+  join?: (answer: Upgraded) => void,
+): Promise<void> {
   const answer = await askKubelet(options).catch((error: unknown): never => {
     if (!(error instanceof ExchangeError)) throw error
     throw new StatusError(500, '', error.kind === 'eof' ? 'unexpected EOF' : error.message)
@@ -195,6 +221,7 @@ async function upgrade(asked: KubeletRequest, options: KubeletRequestOptions): P
   const { response } = answer
   if (answer.kind === 'upgraded') {
     if (!asked.upgrade) return void answer.socket.destroy()
+    if (join) return join(answer)
     return splice(asked.upgrade.socket, asked.upgrade.head, answer.socket, answer.head, response)
   }
   const code = response.statusCode ?? 0

@@ -1,9 +1,8 @@
 /** What kube-apiserver makes of a kubelet's refusal to give a log: apimachinery/pkg/api/errors (NewGenericServerResponse). */
-import { internalError, StatusError } from '../../../lib/kube/status.ts'
+import { badRequest, internalError, StatusError } from '../../../lib/kube/status.ts'
 
 /** Codes with words of their own; `undefined` stands for what the kubelet itself wrote. */
 const WORDS: Record<number, [reason: string, message: string | undefined]> = {
-  400: ['BadRequest', 'the server rejected our request for an unknown reason'],
   401: ['Unauthorized', 'the server has asked for the client to provide credentials'],
   403: ['Forbidden', undefined],
   404: ['NotFound', 'the server could not find the requested resource'],
@@ -19,6 +18,7 @@ const WORDS: Record<number, [reason: string, message: string | undefined]> = {
 
 export function logRefusal(code: number, body: string, podName: string): StatusError {
   if (code === 500) return internalError(body)
+  if (code === 400) return badRequest(body)
   const [reason, words] = WORDS[code] ?? (code > 500 ? ['InternalError', serverError(body)] : ['', unknownCode(code)])
   // the verb is not known here, and so an empty word stands in its place
   const message = `${words ?? body} ( pods/log ${podName})`

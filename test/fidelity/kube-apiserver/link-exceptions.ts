@@ -13,7 +13,6 @@ const BY_ID: Readonly<Record<string, string>> = {
   'link-address-unspecified-exec-spdy': '0.0.0.0 is not an address of the loopback interface and is not dialled',
 }
 
-export function linkException({ id, declares }: LinkRow): string | undefined {
-  const translated = /exec-websocket-v5|portforward-websocket/.test(id) && !id.includes('node-proxy') && !declares
-  return translated ? 'a WebSocket is not yet turned into SPDY' : BY_ID[id]
+export function linkException({ id }: LinkRow): string | undefined {
+  return BY_ID[id]
 }

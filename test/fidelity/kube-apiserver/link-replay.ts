@@ -18,6 +18,8 @@ import { splitSchemeNamePort } from '../../../sim/kube-apiserver/kubelet-link/ku
 import { KubeletLink } from '../../../sim/kube-apiserver/kubelet-link/kubelet-link.ts'
 import { recordedWorld } from './recorded-world.ts'
 
+export type Frame = { channel: number; data?: string; status?: unknown } | { close: number }
+
 export interface LinkRow {
   id: string
   certificate?: string
@@ -31,6 +33,8 @@ export interface LinkRow {
     headers?: Record<string, string>
     body?: unknown
     text?: string
+    /** What a WebSocket said after its 101. */
+    frames?: Frame[]
     kubeletSaw?: { requestLine?: string; headers?: string[]; clientCertificateCN?: string; tlsError?: string }[]
   }
 }
@@ -127,7 +131,7 @@ export class LinkReplay {
     const front = await this.#front(row, kubelet?.port ?? 10250)
     try {
       const answer = await ask(front, row, kubelet?.port ?? 10250)
-      if (kubelet && answer.status !== 101) await kubelet.quiet()
+      if (kubelet && (answer.status !== 101 || answer.frames)) await kubelet.quiet()
       const mask = (text: string): string => inRecordedWorld(text, kubelet?.port)
       const masked: LinkRow['answer'] = JSON.parse(mask(JSON.stringify(answer)))
       if (kubelet) masked.kubeletSaw = JSON.parse(mask(JSON.stringify(kubelet.seen)))
@@ -264,9 +268,21 @@ async function ask(front: Server, row: LinkRow, kubeletPort: number): Promise<Li
   outgoing.end(body)
   return new Promise((resolve, reject) => {
     outgoing.once('error', reject)
-    outgoing.once('upgrade', (response: IncomingMessage, socket: Socket) => {
-      socket.destroy()
-      resolve({ status: 101, headers: { Upgrade: response.headers.upgrade ?? '' } })
+    outgoing.once('upgrade', (response: IncomingMessage, socket: Socket, first: Buffer) => {
+      const said = { status: 101, headers: { Upgrade: response.headers.upgrade ?? '' } }
+      if (!row.answer.frames) {
+        socket.destroy()
+        return resolve(said)
+      }
+      const bytes = [first]
+      socket.on('data', (chunk: Buffer) => {
+        bytes.push(chunk)
+        const frames = framesOf(Buffer.concat(bytes))
+        if (!frames.some((frame) => 'close' in frame)) return
+        socket.destroy()
+        resolve({ ...said, frames })
+      })
+      socket.once('error', reject)
     })
     outgoing.once('response', (response: IncomingMessage) => {
       const chunks: Buffer[] = []
@@ -275,6 +291,26 @@ async function ask(front: Server, row: LinkRow, kubeletPort: number): Promise<Li
       response.once('end', () => resolve(answerOf(response, Buffer.concat(chunks).toString())))
     })
   })
+}
+
+/** A server's frames: unmasked, each whole. RFC 6455 section 5.2. */
+function framesOf(bytes: Buffer): Frame[] {
+  const frames: Frame[] = []
+  for (let at = 0; at + 2 <= bytes.length;) {
+    const short = (bytes[at + 1] ?? 0) & 0x7f
+    const start = at + (short === 126 ? 4 : 2)
+    const length = short === 126 ? bytes.readUInt16BE(at + 2) : short
+    const payload = bytes.subarray(start, start + length)
+    if (payload.length < length) break
+    if (((bytes[at] ?? 0) & 0x0f) === 8) frames.push({ close: payload.readUInt16BE(0) })
+    else {
+      const channel = payload[0] ?? -1
+      const data = payload.subarray(1).toString()
+      frames.push(data.startsWith('{') ? { channel, status: JSON.parse(data) as unknown } : { channel, data })
+    }
+    at = start + length
+  }
+  return frames
 }
 
 function answerOf(response: IncomingMessage, text: string): LinkRow['answer'] {
@@ -296,10 +332,10 @@ function inRecordedWorld(text: string, port: number | undefined): string {
 }
 
 /** What is compared: status, body, telling headers, and what reached the kubelet; headers in any order. */
-export function comparable({ status, headers, body, text, kubeletSaw = [] }: LinkRow['answer']): unknown {
+export function comparable({ status, headers, body, text, frames, kubeletSaw = [] }: LinkRow['answer']): unknown {
   const { 'X-Content-Type-Options': _, 'Sec-WebSocket-Protocol': __, ...telling } = headers ?? {}
   const saw = kubeletSaw.map(({ requestLine, headers: sent, clientCertificateCN, tlsError }) =>
     tlsError === undefined ? [requestLine, sent?.toSorted(), clientCertificateCN] : tlsError,
   )
-  return { status, telling, body, text, saw }
+  return { status, telling, body, text, frames, saw }
 }
