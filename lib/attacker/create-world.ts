@@ -1,8 +1,9 @@
 /** Builds the verbs of one attempt from where the attacker stands and what it holds. */
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { credentialIn, credentialOf } from './credential.ts'
 import type { AttackerCall, AttemptOrder, FromAttacker } from './range-channel.ts'
+import type { ReadOptions } from '../wire/plaintext.ts'
 import { requestOnce, type Caller } from './request.ts'
 import type { Observation, World } from './world.ts'
 
@@ -58,13 +59,13 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
       await ask({ call: 'divert', address: intercepted.address, port: intercepted.port })
       return intercepted
     },
+    disturb: (faults) => ask({ call: 'disturb', faults }),
+    resume: async (where, request) => (await import('./resume.ts')).resume(where, request, await callerAs(where.as)),
     meanwhile: () => ask({ call: 'meanwhile' }),
     capture: async () => {
       await ask({ call: 'capture' })
       const { plaintextOf } = await import('../wire/plaintext.ts')
-      // Session keys leak as late as everything else that a foothold holds: they are read when they are needed.
-      const keyLog = await readFile(join(folder, 'keylog'), 'utf8').catch(() => '')
-      return plaintextOf(join(folder, 'capture.pcapng'), { keyLog })
+      return plaintextOf(join(folder, 'capture.pcapng'), await leakedIn(folder))
     },
     held: (name) => readFile(join(folder, name)),
     heldPath: (name) => join(folder, name),
@@ -79,5 +80,17 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
         return undefined
       }
     },
+  }
+}
+
+/** What a foothold holds that may open a recording: read when it is needed, as session keys leak as late as anything. */
+async function leakedIn(folder: string): Promise<ReadOptions> {
+  const names = await readdir(folder)
+  const all = (ending: string): Promise<Buffer[]> =>
+    Promise.all(names.filter((name) => name.endsWith(ending)).map((name) => readFile(join(folder, name))))
+  return {
+    keyLog: await readFile(join(folder, 'keylog'), 'utf8').catch(() => ''),
+    serverKeys: (await all('.key')).map(String),
+    ticketKeys: await all('.stek'),
   }
 }

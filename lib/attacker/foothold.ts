@@ -1,11 +1,11 @@
 /** What an attacker holds and where it stands. It can read nothing else. */
-import type { MintedCertificate } from '../cluster/minted-certificate.ts'
+import type { AuthorityName, MintedCertificate, Signer } from '../cluster/minted-certificate.ts'
 import type { Link } from '../wire/link.ts'
 
 /** A link: who dials whom, by host name, and the port dialled where several links share the two. */
 export type LinkName = Pick<Link, 'from' | 'to'> & { port?: number }
 
-export type { MintedCertificate }
+export type { AuthorityName, MintedCertificate, Signer }
 
 export type Standing =
   /** A host of its own on the same network. */

@@ -2,8 +2,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { answerExec } from '../wire/answer-exec.ts'
-import { answerHttp } from '../wire/answer-http.ts'
+import { answerHttp, type HttpQuestion, type HttpReply } from '../wire/answer-http.ts'
+import type { Fault } from '../wire/fault.ts'
 import { intercept as interceptOnWire, type Onward } from '../wire/intercept.ts'
+import type { Direction } from '../wire/relay.ts'
 import type { Caller } from './request.ts'
 import type { Loot } from './world.ts'
 
@@ -14,7 +16,13 @@ export interface InterceptOptions {
   relayTo?: string
   /** Or answer as a kubelet would: take what is typed into exec, print nothing. */
   answer?: 'websocket'
+  /** Or answer each request as one likes. */
+  reply?: (question: HttpQuestion) => HttpReply | undefined
   as?: string
+  /** Sees what passes in pieces as they come, opened where TLS ends here; what it returns passes instead. */
+  change?: (direction: Direction, piece: Buffer) => Buffer
+  /** What is done to the bytes as they pass, records among them: for one who does not end the victim's TLS. */
+  faults?: readonly Fault[]
 }
 
 export interface Intercepted {
@@ -22,6 +30,8 @@ export interface Intercepted {
   port: number
   /** Everything that victims said and were told. */
   loot(): Loot
+  /** The victims' certificates in DER, leaf first: public, and of no use without their keys. */
+  chains(): Buffer[][]
   /** Waits until a victim has refused us, or until what was seen holds one of the words; a while at most. */
   seen(words: readonly string[]): Promise<void>
   close(): Promise<void>
@@ -43,15 +53,21 @@ export async function intercept(options: InterceptOptions, stand: Stand): Promis
     options.certificate === undefined ? undefined : { keyPair: await keyPairIn(stand.folder, options.certificate) }
   const interceptor = await interceptOnWire({
     listen: { address: stand.listenAddress, ...(tls ? { tls } : {}) },
-    ...(options.answer
+    ...(options.answer || options.reply
       ? {
           answer: answerHttp({
-            request: () => ({ status: 404, body: '404 page not found\n' }),
+            request: (question) => {
+              const { method, path, headers, body } = question
+              typed.push(Buffer.from(`${method} ${path}\n${JSON.stringify(headers)}\n`), body)
+              return options.reply?.(question) ?? { status: 404, body: '404 page not found\n' }
+            },
             webSocket: answerExec({ output: '', stdin: (bytes) => void typed.push(bytes) }),
           }),
         }
       : {}),
-    ...(options.relayTo ? { onward: onwardTo(options.relayTo, stand.caller) } : {}),
+    ...(options.change ? { pass: (direction, piece) => options.change?.(direction, piece) ?? piece } : {}),
+    ...(options.faults ? { faults: options.faults } : {}),
+    ...(options.relayTo ? { onward: onwardTo(options.relayTo, stand.caller, tls === undefined) } : {}),
   })
   return {
     address: interceptor.address,
@@ -63,10 +79,12 @@ export async function intercept(options: InterceptOptions, stand: Stand): Promis
       }
       return [...typed, ...interceptor.loot()]
     },
+    chains: () => interceptor.connections.map(({ peerChain }) => peerChain).filter(({ length }) => length > 0),
     async seen(words) {
       const end = performance.now() + PATIENCE_MS
       const isOver = (): boolean =>
-        interceptor.refused.length > 0 || interceptor.loot().some((piece) => words.some((word) => piece.includes(word)))
+        interceptor.refused.length > 0 ||
+        [...typed, ...interceptor.loot()].some((piece) => words.some((word) => piece.includes(word)))
       while (!isOver() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     },
     close: () => interceptor.close(),
@@ -81,12 +99,13 @@ async function keyPairIn(folder: string, name: string): Promise<{ cert: string; 
   return { cert, key }
 }
 
-function onwardTo(baseUrl: string, caller: Caller): Onward {
+/** `isRaw`: the victim's own TLS goes on to the server, whole. */
+function onwardTo(baseUrl: string, caller: Caller, isRaw: boolean): Onward {
   const url = new URL(baseUrl)
   return {
     address: url.hostname,
     port: Number(url.port),
     localAddress: caller.localAddress,
-    ...(url.protocol === 'https:' ? { tls: caller.keyPair ? { keyPair: caller.keyPair } : {} } : {}),
+    ...(url.protocol === 'https:' && !isRaw ? { tls: caller.keyPair ? { keyPair: caller.keyPair } : {} } : {}),
   }
 }

@@ -1,4 +1,5 @@
 /** What passes between the range and an attacker's process: JSON messages over the child's IPC channel. */
+import type { Fault } from '../wire/fault.ts'
 import type { Loot, NetworkFacts, Observation } from './world.ts'
 
 /** The order that starts an act. */
@@ -20,6 +21,8 @@ export type AttackerCall =
   | { kind: 'call'; id: number; call: 'meanwhile' }
   /** Stop the tap and lay the capture into the foothold. */
   | { kind: 'call'; id: number; call: 'capture' }
+  /** Let that go wrong on the foothold's link, for those who dial from now on. */
+  | { kind: 'call'; id: number; call: 'disturb'; faults: readonly Fault[] }
   /** Send the foothold's link to this address instead. */
   | { kind: 'call'; id: number; call: 'divert'; address: string; port: number }
 

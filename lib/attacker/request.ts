@@ -53,7 +53,8 @@ export async function requestOnce(baseUrl: string, request: ApiRequest, caller: 
   }
 }
 
-function exchange(socket: Socket, host: string, request: ApiRequest, caller: Caller): Promise<Reply> {
+/** Asks on a connection that stands, and ends it. Rejects with what the socket says. */
+export function exchange(socket: Socket, host: string, request: ApiRequest, caller: Caller): Promise<Reply> {
   let resolve!: (reply: Reply) => void
   let reject!: (error: unknown) => void
   const promise = new Promise<Reply>((yes, no) => {

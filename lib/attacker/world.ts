@@ -1,7 +1,9 @@
 /** What a scenario's act can do and know. Everything else about the cluster it has to find out. */
 import type { Layer } from '../tls/layer.ts'
 import type { Intercepted, InterceptOptions } from './intercept.ts'
+import type { Fault } from '../wire/fault.ts'
 import type { EtcdThief } from './etcd.ts'
+import type { ResumeOptions } from './resume.ts'
 import type { ExecReply, ExecRequest } from './exec.ts'
 
 /** Whatever the act got hold of; the range looks for the canary in it. */
@@ -75,9 +77,16 @@ export interface World {
 
   /** Stands between the two ends of the foothold's link; honest people meet it from `meanwhile` on. */
   intercept(options: InterceptOptions): Promise<Intercepted>
+  /** Lets things go wrong on the foothold's link, for whoever dials from now on: one who owns the path owns its packets. */
+  disturb(faults: readonly Fault[]): Promise<void>
+  /** Gets a session ticket at one server, and brings it to another (or back) without any certificate. */
+  resume(where: ResumeOptions, request: ApiRequest): Promise<Reply>
   /** Lets honest people and components act, and waits until they have. */
   meanwhile(): Promise<void>
-  /** What the tap on the foothold's link recorded so far, in the clear as far as it is: bodies and raw streams. */
+  /**
+   * What the tap on the foothold's link recorded so far, in the clear as far as it is: bodies and raw streams. What the
+   * foothold holds is put to it: `keylog`, every `*.key`, every `*.stek` (a session-ticket key). It stays as `capture.pcapng`.
+   */
   capture(): Promise<Uint8Array[]>
 
   /** A file of the foothold. */

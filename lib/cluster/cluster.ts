@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { Posture } from '../posture/posture.ts'
 import { renderClusterObjects, renderHost, type RenderedHost } from '../posture/render-host.ts'
+import type { KeyPair } from '../tls/listen.ts'
 import type { LinkFilter } from '../wire/link.ts'
 import type { Wire } from '../wire/control.ts'
 import type { AddressPlan } from './addresses.ts'
@@ -176,17 +177,24 @@ export class Cluster {
     chmodSync(to, 0o600)
   }
 
-  async mint(wanted: MintedCertificate) {
-    const cluster = this.hostFolder('control-plane-1')
-    const etcd = this.hostFolder('etcd-1')
-    return mint(
-      wanted,
-      (name) =>
-        name === 'ca'
-          ? readAuthority(cluster, '/etc/kubernetes/pki/ca.crt', '/etc/kubernetes/pki/ca.key')
-          : readAuthority(etcd, '/etc/kubernetes/pki/etcd/ca.crt', '/etc/kubernetes/pki/etcd/ca.key'),
-      (host) => this.plan.host(host).face,
-    )
+  async mint(wanted: MintedCertificate): Promise<KeyPair> {
+    const controlPlane = this.hostFolder('control-plane-1')
+    const places = {
+      ca: [controlPlane, '/etc/kubernetes/pki/ca'],
+      'front-proxy-ca': [controlPlane, '/etc/kubernetes/pki/front-proxy-ca'],
+      'etcd-ca': [this.hostFolder('etcd-1'), '/etc/kubernetes/pki/etcd/ca'],
+    } as const
+    return mint(wanted, {
+      authority: (name) => readAuthority(places[name][0], `${places[name][1]}.crt`, `${places[name][1]}.key`),
+      leafOf: (host) => {
+        const { user } = parseKubeconfig(
+          readFileSync(join(this.hostFolder(host), 'etc/kubernetes/kubelet.conf'), 'utf8'),
+        )
+        const { clientCertificateData: certificate, clientKeyData: privateKey } = user
+        return certificate && privateKey ? { certificate, privateKey } : undefined
+      },
+      faceOf: (host) => this.plan.host(host).face,
+    })
   }
 
   /** Session keys of every process on a host so far, as an SSLKEYLOGFILE. */
@@ -239,7 +247,11 @@ export class Cluster {
       throw new Error(`[posture_admin] posture ${this.posture.name}: no admin.conf on ${host.name} to operate it with`)
     }
     const kubeconfig = parseKubeconfig(readFileSync(admin, 'utf8'))
-    return new Operator({ kubeconfig, faceOf: (name) => this.plan.host(name).face })
+    return new Operator({
+      kubeconfig,
+      faceOf: (name) => this.plan.host(name).face,
+      witness: (tool, facts) => this.#parts.components.hear(tool, facts),
+    })
   }
 
   #etcdServers(): string[] {

@@ -2,12 +2,13 @@
 import { join } from 'node:path'
 import type { Launch } from '../posture/render-host.ts'
 import type { Wire } from '../wire/control.ts'
+import { OPERATOR } from '../wire/link.ts'
 import type { AddressPlan } from './addresses.ts'
 import { simulatedCommand } from './component-command.ts'
 import { ComponentProcess } from './component-process.ts'
 import { TLS_ENVIRONMENT } from './node-command.ts'
 import type { RunFolder } from './run-folder.ts'
-import type { WitnessLine } from './witness.ts'
+import type { WitnessFacts, WitnessLine } from './witness.ts'
 
 /** Those that hold a Lease give it back on the way out: while the API still answers. */
 const LEASE_HOLDERS = new Set(['kube-scheduler', 'kube-controller-manager'])
@@ -29,6 +30,7 @@ export class Components {
   readonly #opened = new Set<ComponentProcess>()
   /** `host port` -> component. */
   readonly #listeners = new Map<string, string>()
+  #said = 0
   /** Every witness line so far, in the order heard. */
   readonly witnessed: WitnessLine[] = []
 
@@ -38,6 +40,12 @@ export class Components {
 
   get all(): readonly ComponentProcess[] {
     return [...this.#processes.values()]
+  }
+
+  /** Notes what somebody said who is no component: an honest person's tool. */
+  hear(component: string, facts: WitnessFacts): void {
+    const sequence = ++this.#said
+    this.witnessed.push({ time: new Date().toISOString(), sequence, host: OPERATOR, component, ...facts })
   }
 
   /** The component that listens there now, on the host's back. */

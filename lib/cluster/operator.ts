@@ -3,6 +3,8 @@ import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
 import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { KubeObject } from '../kube/object.ts'
+import { useTool, type ToolReply, type ToolUse } from './tool.ts'
+import type { WitnessFacts } from './witness.ts'
 
 export interface ExecOrder {
   namespace: string
@@ -16,6 +18,8 @@ export interface OperatorOptions {
   kubeconfig: Kubeconfig
   /** Address of a host, for what an administrator's monitoring asks of kubelets. */
   faceOf: (host: string) => string
+  /** Hears what an honest person's tools decided. */
+  witness?: (tool: string, facts: WitnessFacts) => void
 }
 
 const POD_DEADLINE_MS = 8000
@@ -132,6 +136,15 @@ export class Operator {
     } finally {
       await client.close()
     }
+  }
+
+  /** Uses a tool with settings of its own at the API. Rejects with what it refused, or was refused by. */
+  async use(use: ToolUse): Promise<ToolReply> {
+    const { cluster, user } = this.#options.kubeconfig
+    const { certificateAuthorityData: caPem, server: url } = cluster
+    const { clientCertificateData: cert, clientKeyData: key } = user
+    const server = { url, ...(caPem ? { caPem } : {}), ...(cert && key ? { keyPair: { cert, key } } : {}) }
+    return useTool(use, server, this.#options.witness ?? (() => {}))
   }
 
   /** Starts a second Pod that uses the goal's Secret on the goal's node. Nobody waits for it: an attacker may be in the way. */

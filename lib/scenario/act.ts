@@ -40,8 +40,9 @@ export async function act(
   const mark = newCanary()
   let staged: Staged | undefined
   let diverted: LinkName | undefined
+  let disturbed: LinkName | undefined
   try {
-    staged = await stage(cluster.operator, variant)
+    staged = await stage(cluster.operator, variant, how.target)
     await fillFoothold(folder, how.foothold, cluster)
     const { namespace, secret, pod, node } = staged
     const result = await attacker.attempt(
@@ -63,6 +64,11 @@ export async function act(
           // Session keys go on leaking while the recording goes on.
           await fillFoothold(folder, how.foothold, cluster)
         }
+        if (call.call === 'disturb' && stands.on === 'path') {
+          disturbed = stands.link
+          await cluster.wire.fault(disturbed, call.faults)
+          await cluster.wire.cut(disturbed)
+        }
         if (call.call === 'divert' && stands.on === 'path') {
           diverted = stands.link
           await cluster.wire.divert(diverted, { address: call.address, port: call.port })
@@ -80,6 +86,7 @@ export async function act(
       tapped: stands.on === 'tap' ? stands.link : undefined,
     }
     const outcome = await conclude(cluster, variant, acted)
+    if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) {
       await cluster.wire.undivert(diverted)
       await cluster.wire.cut(diverted)
@@ -87,6 +94,7 @@ export async function act(
     }
     return await stillStanding(cluster, outcome)
   } finally {
+    if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) await cluster.wire.undivert(diverted)
     await attacker.stop()
     rmSync(folder, { recursive: true, force: true })
@@ -170,6 +178,7 @@ function evidenceOf(trial: Trial, outcome: Outcome): Evidence {
       entry.from === ATTACKER_HOST ||
       entry.tapped ||
       entry.diverted ||
+      entry.faulted ||
       trial.observed.some((seen) => seen.local === entry.callerLocal),
   )
   const ends = new Set(mine.flatMap((entry) => [entry.wireLocal, entry.callerLocal]))

@@ -1,5 +1,5 @@
 /** Footholds that several scenarios start from, named once. */
-import type { Foothold, LinkName, MintedCertificate } from '../attacker/foothold.ts'
+import type { Foothold, Holding, LinkName, MintedCertificate } from '../attacker/foothold.ts'
 
 /** A host on the same network, with nothing in its hands. */
 export const STRANGER: Foothold = { name: 'stranger', stands: { on: 'net' }, holds: {} }
@@ -46,4 +46,9 @@ export function tapWithKeys(link: LinkName): Foothold {
 /** The network sends this link to the attacker, who answers with a certificate. */
 export function onPath(name: string, link: LinkName, minted: MintedCertificate): Foothold {
   return { name, stands: { on: 'path', link }, holds: { impostor: { minted } } }
+}
+
+/** The network sends this link to the attacker, who holds all this; `impostor` is the certificate that it shows. */
+export function onPathWith(name: string, link: LinkName, holds: Readonly<Record<string, Holding>>): Foothold {
+  return { name, stands: { on: 'path', link }, holds }
 }

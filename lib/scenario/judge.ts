@@ -80,8 +80,10 @@ function stoppedByRoute(trial: Trial): Outcome | undefined {
 function stoppedByWitness(trial: Trial): Outcome | undefined {
   const mine = trial.ledger.filter((entry) => isAttackers(entry, trial))
   const accepted = new Set(mine.map((entry) => entry.wireLocal))
-  // A victim that dialled the attacker by mistake speaks of its own end of the diverted connection.
-  const dialled = new Set(trial.ledger.filter((entry) => entry.diverted).map((entry) => entry.callerLocal))
+  // A victim that dialled the attacker by mistake, or whose link was spoilt, speaks of its own end of that connection.
+  const dialled = new Set(
+    trial.ledger.filter((entry) => entry.diverted || entry.faulted).map((entry) => entry.callerLocal),
+  )
   const line = trial.witness.findLast(
     (each) =>
       each.decision === 'refuse' &&

@@ -65,6 +65,8 @@ export interface Scenario {
 /** Where a goal was put for one run: names only, the canary itself stays with the range and the cluster. */
 export interface Staged {
   variant: string
+  /** What this run aims at, where siblings or a twin differ in it. */
+  target?: string
   namespace: string
   secret: string
   pod: string

@@ -21,7 +21,7 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-export async function stage(operator: Operator, variant: Variant): Promise<Staged> {
+export async function stage(operator: Operator, variant: Variant, target?: string): Promise<Staged> {
   const { goal } = variant
   const number = String(++staged).padStart(4, '0')
   const canary = newCanary()
@@ -29,6 +29,7 @@ export async function stage(operator: Operator, variant: Variant): Promise<Stage
   const namespace = NAMESPACE
   const result: Staged = {
     variant: variant.id,
+    ...(target === undefined ? {} : { target }),
     namespace,
     secret: `canary-${number}`,
     pod: `vault-${number}`,

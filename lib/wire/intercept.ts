@@ -9,6 +9,9 @@ import { listenTls, type KeyPair, type TlsConnection } from '../tls/listen.ts'
 import { dialPlain, listenPlain } from '../tls/plain.ts'
 import { GO_DEFAULT_POLICY, type TlsPolicy } from '../tls/policy.ts'
 import { refusalOf, type Refusal } from '../tls/refusal.ts'
+import type { Fault } from './fault.ts'
+import { LateWrites } from './late-writes.ts'
+import { Passage } from './passage.ts'
 import type { Direction } from './relay.ts'
 import { unwrap } from './unwrap.ts'
 
@@ -20,6 +23,8 @@ export interface InterceptOptions {
   answer?: (socket: Duplex, connection: Intercepted) => void
   /** Sees what passes, whole or in pieces as it comes; what it returns passes instead. */
   pass?: (direction: Direction, chunk: Buffer, connection: Intercepted) => Buffer
+  /** What is done to the bytes as they pass, records among them; before `pass` sees them. */
+  faults?: readonly Fault[]
   /** How much of each direction is kept for `loot`. Default 4 MiB. */
   keepBytes?: number
 }
@@ -181,14 +186,33 @@ function splice(
   options: InterceptOptions,
 ): void {
   let kept = 0
+  const faults = (options.faults ?? []).filter(({ direction }) => direction === way)
+  const passage = faults.length > 0 ? new Passage(faults) : undefined
+  const late = new LateWrites(source, sink)
+  const pass = (chunk: Buffer, delayMs = 0): void => {
+    const bytes = chunk.length > 0 ? (options.pass?.(way, chunk, connection) ?? chunk) : chunk
+    if (bytes.length === 0) return
+    if (late.takes(delayMs)) late.write(bytes, delayMs)
+    else if (!sink.write(bytes)) source.pause()
+  }
   source.on('data', (chunk: Buffer) => {
     const room = (options.keepBytes ?? KEPT_BYTES) - kept
     if (room > 0) connection[way].push(chunk.subarray(0, room))
     kept += chunk.length
-    if (!sink.write(options.pass?.(way, chunk, connection) ?? chunk)) source.pause()
+    if (passage === undefined) return pass(chunk)
+    const { bytes, delayMs, ending } = passage.push(chunk)
+    pass(bytes, delayMs)
+    if (ending === 'freeze') source.pause()
+    else if (ending === 'reset') late.afterwards(() => sink.resetAndDestroy())
+    else if (ending !== undefined) late.afterwards(() => sink.end())
+    if (ending === 'reset') late.afterwards(() => source.resetAndDestroy())
+    else if (ending === 'cut') late.afterwards(() => source.end())
   })
-  sink.on('drain', () => source.resume())
-  source.once('end', () => sink.end())
+  sink.on('drain', () => (late.isFull ? undefined : source.resume()))
+  source.once('end', () => {
+    if (passage !== undefined) pass(passage.end().bytes)
+    late.afterwards(() => sink.end())
+  })
   source.once('close', () => (source.readableEnded ? undefined : sink.destroy()))
   source.resume()
 }
