@@ -1,0 +1,62 @@
+/**
+ * a certificate made with a stolen CA key  --TLS-->  kube-apiserver or etcd
+ */
+import type { AuthorityName, MintedCertificate } from '../../lib/attacker/foothold.ts'
+import { bearerOf } from '../../lib/scenario/footholds.ts'
+import { scenario, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
+import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+
+const NOT_ASKED = { notApplicable: 'nobody asks for a certificate' }
+
+type Minted = MintedCertificate & { signedBy: AuthorityName }
+
+function variant(id: string, title: string, minted: Minted, goal: Goal): Variant {
+  return {
+    id,
+    title,
+    foothold: bearerOf(`holder of ${minted.signedBy}.key`, minted),
+    goal,
+    expect: { open: NOT_ASKED, kubeadm: { kind: 'through' }, hardened: { kind: 'through' } },
+    twin: { through: { foothold: bearerOf('holder of a CA key of its own', { ...minted, signedBy: 'foreign-ca' }) } },
+  }
+}
+
+export default scenario({
+  title: 'Three CA keys',
+  story: `Whoever holds a CA's key is whoever it likes. Nobody logs what a CA signs, and a cluster knows no revocation: kube-apiserver reads
+no CRL at all. The keys lie on control-plane hosts, as kube-controller-manager signs with one of them.`,
+  refs: ['kubernetes/kubernetes#81111', 'kube-controller-manager --cluster-signing-key-file'],
+  cis: ['1.1.21'],
+  attack: ['T1649', 'T1606'],
+  variants: [
+    variant(
+      'a',
+      'the cluster CA: an administrator',
+      { signedBy: 'ca', commonName: 'nobody-knows', organizations: ['system:masters'], usages: ['clientAuth'] },
+      { read: 'secret' },
+    ),
+    variant(
+      'b',
+      `etcd's CA: a client of etcd`,
+      { signedBy: 'etcd-ca', commonName: 'nobody-knows', usages: ['clientAuth'] },
+      { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
+    ),
+    variant(
+      'c',
+      'the front-proxy CA: a proxy that says who it speaks for',
+      { signedBy: 'front-proxy-ca', commonName: 'front-proxy-client', usages: ['clientAuth'] },
+      { read: 'secret' },
+    ),
+  ],
+  async attempt(world, variant) {
+    if (variant === 'b') {
+      const { key, value } = clusterAdminBinding(world.mark)
+      await (await world.etcd(world.network.etcd[0] ?? '')).put(key, value)
+      return []
+    }
+    const { namespace, secret } = world.goal
+    const headers = { 'X-Remote-User': 'nobody-knows', 'X-Remote-Group': 'system:masters' }
+    const path = `/api/v1/namespaces/${namespace}/secrets/${secret}`
+    return [(await world.api({ path, ...(variant === 'c' ? { headers } : {}) })).body]
+  },
+})

@@ -1,0 +1,70 @@
+/**
+ * [O=system:masters signed by worker-1's leaf, worker-1's leaf]  --TLS-->  kube-apiserver; or to a kubelet, as the API's own
+ */
+import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
+import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
+import { scenario } from '../../lib/scenario/scenario.ts'
+
+const ADMIN = { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['clientAuth'] } as const
+const SERVER = { commonName: 'kube-apiserver', usages: ['serverAuth'], hosts: ['control-plane-1'] } as const
+const LEAF: Pick<MintedCertificate, 'signedBy'> = { signedBy: { leafOf: 'worker-1' } }
+const LINK = { from: 'worker-2', to: 'control-plane-1' }
+
+export default scenario({
+  title: 'Sign with an end-entity key',
+  story: `Root on worker-1 holds a key that the cluster CA certified. It signs an administrator's certificate with it, and a server's.
+The chain reaches a trusted root; one bit in it, CA:FALSE, says that it must not count.`,
+  refs: ['RFC 5280 section 4.2.1.9 (basicConstraints)', 'C2SP x509-limbo', 'Netflix bettertls'],
+  attack: ['T1649'],
+  variants: [
+    {
+      id: 'client',
+      title: `an administrator's certificate, shown to kube-apiserver`,
+      foothold: bearerOf('signed by a leaf', { ...LEAF, ...ADMIN }),
+      goal: { read: 'secret' },
+      expect: {
+        open: { kind: 'through' },
+        kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
+        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
+      },
+      twin: {
+        through: { restore: ['apiserver-tls', 'authorization-mode'] },
+        stopped: { foothold: bearerOf('signed by the cluster CA', { signedBy: 'ca', ...ADMIN }) },
+      },
+    },
+    {
+      id: 'server',
+      title: `kube-apiserver's certificate, shown to a kubelet on the path`,
+      foothold: onPath('signed by a leaf', LINK, { ...LEAF, ...SERVER }),
+      goal: { read: 'secret', node: 'worker-2' },
+      expect: {
+        open: { kind: 'through' },
+        kubeadm: { kind: 'stopped', by: 'kubelet', layer: 'cert-verify', code: 'unknown_authority' },
+        hardened: { kind: 'stopped', by: 'kubelet', layer: 'cert-verify', code: 'unknown_authority' },
+      },
+      twin: {
+        through: { restore: 'apiserver-tls' },
+        stopped: { foothold: onPath('signed by the cluster CA', LINK, { signedBy: 'ca', ...SERVER }) },
+      },
+    },
+  ],
+  async meanwhile(operator, goal) {
+    if (goal.variant !== 'server') return
+    await operator.meetKubelet(goal.node, { bearer: goal.canary })
+    await operator.startPod(goal, `courier-of-${goal.pod}`)
+  },
+  async attempt(world, variant) {
+    if (variant === 'client') {
+      const { namespace, secret } = world.goal
+      return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+    }
+    const isTls = world.network.apiserver.startsWith('https:')
+    const impostor = await world.intercept({
+      ...(isTls ? { certificate: 'impostor' } : {}),
+      relayTo: world.network.apiserver,
+    })
+    await world.meanwhile()
+    await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
+    return impostor.loot()
+  },
+})

@@ -1,0 +1,59 @@
+/**
+ * attacker's NTP  -->  the servers' clocks stand a day back  -->  a certificate of yesterday is valid again
+ */
+import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
+import { bearerOf } from '../../lib/scenario/footholds.ts'
+import { scenario, type Variant } from '../../lib/scenario/scenario.ts'
+import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+
+const NO_DATES = { notApplicable: 'nobody looks at a certificate, so nobody looks at its date' }
+
+/** To a server whose clock stands a day back, yesterday's certificate looks as today's does to one whose clock is right. */
+function variant(id: string, title: string, minted: MintedCertificate, goal: Variant['goal']): Variant {
+  return {
+    id,
+    title,
+    foothold: bearerOf('yesterday, by a clock of yesterday', minted),
+    goal,
+    expect: { open: NO_DATES, kubeadm: { kind: 'through' }, hardened: { kind: 'through' } },
+    twin: {
+      through: { foothold: bearerOf('yesterday, by a clock that is right', { ...minted, valid: 'until-yesterday' }) },
+    },
+  }
+}
+
+export default scenario({
+  title: 'Move time instead of the key',
+  story: `Whoever owns NTP for a server owns its idea of what is expired. No host's clock is touched here: time is moved by moving the
+certificate, as the two cannot be told apart from where the server stands.`,
+  refs: ['RFC 5280 section 6.1.3 (a)(2)', 'RFC 8915 (Network Time Security)'],
+  attack: ['T1124', 'T1649'],
+  variants: [
+    variant(
+      'apiserver',
+      `a kubelet's certificate at kube-apiserver`,
+      {
+        signedBy: 'ca',
+        commonName: 'system:node:worker-2',
+        organizations: ['system:nodes'],
+        usages: ['clientAuth'],
+      },
+      { read: 'secret', node: 'worker-2' },
+    ),
+    variant(
+      'etcd',
+      `kube-apiserver's certificate at etcd`,
+      { signedBy: 'etcd-ca', commonName: 'kube-apiserver-etcd-client', usages: ['clientAuth'] },
+      { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
+    ),
+  ],
+  async attempt(world, variant) {
+    if (variant === 'apiserver') {
+      const { namespace, secret } = world.goal
+      return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+    }
+    const { key, value } = clusterAdminBinding(world.mark)
+    await (await world.etcd(world.network.etcd[0] ?? '')).put(key, value)
+    return []
+  },
+})
