@@ -1,24 +1,23 @@
-/** Reads a member's data directory as a thief of the disk does: offline, and with every old revision still in it. */
+/** Reads a member's data directory as a thief of the disk does: offline, and with every old value still in it. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ENTRY_TYPE } from './raft-entry.ts'
+import { decodeRaftRequest, putsOf } from './raft-request.ts'
 import { readWal, WAL_FILE } from './wal.ts'
 
 export interface StoredRecord {
   key: string
   value: Uint8Array
-  revision: bigint
+  /** Of the entry in the log. */
+  index: number
 }
 
-/** Every value that was ever put and still lies on the disk, oldest first. */
+/** Every value that anybody ever asked to put and that still lies on the disk, oldest first. */
 export async function readStore(dataDir: string): Promise<StoredRecord[]> {
-  const { records } = readWal(await readFile(join(dataDir, WAL_FILE)))
-  return records.flatMap((record) =>
-    record.kind !== 'revision'
-      ? []
-      : record.operations.flatMap(({ kind, kv }) =>
-          kind === 'put'
-            ? [{ key: Buffer.from(kv.key).toString('utf8'), value: kv.value, revision: record.revision }]
-            : [],
-        ),
-  )
+  const { entries } = readWal(await readFile(join(dataDir, WAL_FILE)))
+  return entries
+    .filter(({ type, data }) => type === ENTRY_TYPE.normal && data.length > 0)
+    .flatMap(({ data, index }) =>
+      putsOf(decodeRaftRequest(data)).map(({ key, value }) => ({ key: key.toString('utf8'), value, index })),
+    )
 }

@@ -25,6 +25,9 @@ export interface TlsFiles {
   trustedCaFile: string
   clientCertAuth: boolean
   crlFile: string
+  /** What the gateway shows to its own member in place of the serving certificate. */
+  gatewayCertFile: string
+  gatewayKeyFile: string
   allowedHostname: string
   allowedCns: readonly string[]
 }
@@ -46,6 +49,16 @@ export interface EtcdSettings {
   maxRequestBytes: number
   quotaBytes: number
   progressIntervalMs: number
+  gateway: boolean
+  cors: readonly string[]
+  hostWhitelist: readonly string[]
+  maxConcurrentStreams: number
+  maxLearners: number
+  strictReconfigCheck: boolean
+  heartbeatMs: number
+  electionMs: number
+  tokenTtlMs: number
+  bcryptCost: number
 }
 
 const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024
@@ -69,6 +82,8 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
       ...files(flags, ''),
       clientCertAuth: flags.bool('client-cert-auth'),
       crlFile: flags.string('client-crl-file'),
+      gatewayCertFile: flags.string('client-cert-file'),
+      gatewayKeyFile: flags.string('client-key-file'),
       allowedHostname: flags.string('client-cert-allowed-hostname'),
       allowedCns: [],
     },
@@ -76,12 +91,24 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
       ...files(flags, 'peer-'),
       clientCertAuth: flags.bool('peer-client-cert-auth'),
       crlFile: flags.string('peer-crl-file'),
+      gatewayCertFile: '',
+      gatewayKeyFile: '',
       allowedHostname: flags.string('peer-cert-allowed-hostname'),
       allowedCns: flags.string('peer-cert-allowed-cn').split(',').filter(Boolean),
     },
     policy: policyOf(flags),
     fsync: !flags.bool('unsafe-no-fsync'),
     maxTxnOps: flags.number('max-txn-ops') || 128,
+    gateway: flags.bool('enable-grpc-gateway'),
+    cors: flags.string('cors').split(',').filter(Boolean),
+    hostWhitelist: flags.string('host-whitelist').split(',').filter(Boolean),
+    maxConcurrentStreams: Number(flags.string('max-concurrent-streams')),
+    maxLearners: flags.number('max-learners'),
+    strictReconfigCheck: flags.bool('strict-reconfig-check'),
+    heartbeatMs: flags.number('heartbeat-interval'),
+    electionMs: flags.number('election-timeout'),
+    tokenTtlMs: flags.number('auth-token-ttl') * 1000,
+    bcryptCost: flags.number('bcrypt-cost'),
     maxRequestBytes: flags.number('max-request-bytes') || 1_572_864,
     quotaBytes: flags.number('quota-backend-bytes') > 0 ? flags.number('quota-backend-bytes') : DEFAULT_QUOTA_BYTES,
     progressIntervalMs: flags.isSet('watch-progress-notify-interval')

@@ -1,16 +1,5 @@
-/** The ports of a member: gRPC and HTTP/1.1 on each client URL, with TLS or without, as the URL's scheme says. */
+/** The ports of a member, with TLS or without, as the URL's scheme says. */
 import { readFileSync } from 'node:fs'
-import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from 'node:http'
-import {
-  createServer as createHttp2Server,
-  Http2ServerRequest,
-  Http2ServerResponse,
-  type Http2Session,
-  type IncomingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2'
-import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { witness } from '../../lib/cluster/witness.ts'
 import { listenAddresses, type Place } from '../../lib/cluster/place.ts'
 import { listenPlain } from '../../lib/tls/plain.ts'
@@ -21,8 +10,10 @@ import { parseCertificate, type Certificate } from '../../lib/x509/parse.ts'
 import { nameToString } from '../../lib/x509/name.ts'
 import { handshakeVerifier, POLICY_TEXT, revocationProblem } from './client-certificates.ts'
 import { hostOf, portOf, type TlsFiles } from './config.ts'
-import { GRPC_HEAD, type Caller, type GrpcServer } from './grpc/server.ts'
-import { CORS_HEADERS } from './http-endpoints.ts'
+import type { Caller } from './grpc/call.ts'
+import type { GrpcServer } from './grpc/server.ts'
+import { connectionServer, type ServeConnection } from './http/connection-server.ts'
+import type { HttpServer } from './http/http-request.ts'
 import { log } from './log.ts'
 import { checkTlsFiles, readTlsFile } from './tls-files.ts'
 
@@ -33,7 +24,10 @@ export interface PortOptions {
   tls: TlsFiles
   policy: TlsPolicy
   grpc?: GrpcServer
-  http: (request: IncomingMessage, response: ServerResponse) => void
+  /** Absent on a port that speaks gRPC alone. */
+  http?: HttpServer
+  cors: readonly string[]
+  maxConcurrentStreams: number
 }
 
 const HANDSHAKE_TIMEOUT_MS = 10_000
@@ -45,7 +39,8 @@ const PREFACE = 'PRI'
 export async function listenOn(options: PortOptions): Promise<Listener[]> {
   const { url, place } = options
   const host = url.hostname === 'localhost' ? '127.0.0.1' : hostOf(url)
-  const serve = server(options)
+  const { grpc, http, cors, maxConcurrentStreams } = options
+  const serve = connectionServer({ isSecure: url.protocol === 'https:', grpc, http, cors, maxConcurrentStreams })
   const listeners: Listener[] = []
   for (const address of listenAddresses(place, host)) {
     const listener =
@@ -56,66 +51,7 @@ export async function listenOn(options: PortOptions): Promise<Listener[]> {
   return listeners
 }
 
-type Serve = (socket: Socket, caller: Caller, isHttp2: boolean) => void
-
-/** One HTTP/1.1 and one HTTP/2 server that are handed their connections. */
-function server(options: PortOptions): Serve {
-  const { grpc, http } = options
-  const callers = new WeakMap<Http2Session, Caller>()
-  const http1 = createHttp1Server({ requireHostHeader: false }, (request, response) => {
-    const isBare = request.httpVersion === '1.1' && request.headers.host === undefined
-    if (isBare) refuseRequest(request.socket, ': missing required Host header')
-    else http(request, response)
-  })
-  http1.on('clientError', (_, socket) => refuseRequest(socket))
-  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 0xffffffff } })
-  http2.on('session', (session) => {
-    // etcdctl and others leave with a reset; that is no fault.
-    session.on('error', () => {})
-    callers.set(session, pending.shift()!)
-  })
-  http2.on('sessionError', () => {})
-  http2.on('stream', (stream, headers) => {
-    const caller = stream.session && callers.get(stream.session)
-    const type = String(headers['content-type'] ?? '')
-    const secure = options.url.protocol === 'https:'
-    if (type.startsWith('application/grpc') && grpc && caller) {
-      return grpc.serve(stream, headers, caller, secure ? SECURE_GRPC_HEAD : GRPC_HEAD)
-    }
-    stream.on('error', () => {})
-    // Over TLS one HTTP handler takes both protocols; in the clear HTTP/2 goes to the gRPC server alone.
-    if (secure) return serveCompat(stream, headers, http)
-    const message = `invalid gRPC request content-type ${JSON.stringify(type)}`
-    const refusal = { ...GRPC_HEAD, ':status': 415, 'grpc-status': '3', 'grpc-message': message }
-    stream.respond(refusal, { endStream: true })
-  })
-  // 'session' is emitted within emit('connection'), so the queue holds one caller at most.
-  const pending: Caller[] = []
-  return (socket, caller, isHttp2) => {
-    socket.on('error', () => {})
-    if (isHttp2 && grpc) {
-      pending.push(caller)
-      http2.emit('connection', socket)
-    } else http1.emit('connection', socket)
-  }
-}
-
-const SECURE_GRPC_HEAD = { ...GRPC_HEAD, ...CORS_HEADERS }
-
-/** HTTP/2 for a handler that was written for HTTP/1.1: it uses what both have. */
-function serveCompat(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, http: PortOptions['http']): void {
-  const request = new Http2ServerRequest(stream, headers, {}, [])
-  http(request as unknown as IncomingMessage, new Http2ServerResponse(stream) as unknown as ServerResponse)
-}
-
-/** net/http's words (server.go, badRequestError). */
-function refuseRequest(socket: Duplex, why = ''): void {
-  const text = `400 Bad Request${why}`
-  if (!socket.writable) return void socket.destroy()
-  socket.end(`HTTP/1.1 ${text}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${text}`)
-}
-
-async function plain({ url }: PortOptions, address: string, serve: Serve): Promise<Listener> {
+async function plain({ url }: PortOptions, address: string, serve: ServeConnection): Promise<Listener> {
   return listenPlain({
     address,
     port: portOf(url),
@@ -132,7 +68,7 @@ async function plain({ url }: PortOptions, address: string, serve: Serve): Promi
   })
 }
 
-async function overTls(options: PortOptions, address: string, serve: Serve): Promise<Listener> {
+async function overTls(options: PortOptions, address: string, serve: ServeConnection): Promise<Listener> {
   const { url, tls, policy, kind } = options
   if (kind === 'client') checkHttp2Suites(policy.cipherSuites)
   checkTlsFiles(tls)
@@ -158,7 +94,7 @@ async function overTls(options: PortOptions, address: string, serve: Serve): Pro
     handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
     onConnection: (socket, connection) => {
       const problem = revocationProblem(tls, connection)
-      const caller = callerOf(connection)
+      const caller = callerOf(connection, verify !== undefined)
       if (problem) {
         rejected(problem, connection, leafOf(connection))
         witness({
@@ -196,8 +132,10 @@ function isOurs(refusal: Refusal): boolean {
   return refusal.layer !== undefined && !refusal.message.startsWith('remote error')
 }
 
-function callerOf(connection: TlsConnection): Caller {
-  return { local: connection.local, remote: connection.remote, ...identityOf(connection) }
+function callerOf(connection: TlsConnection, isVerified: boolean): Caller {
+  const { local, remote } = connection
+  const leaf = isVerified ? leafOf(connection) : undefined
+  return { local, remote, ...identityOf(connection), ...(leaf ? { commonName: leaf.subject.commonName } : {}) }
 }
 
 function identityOf(connection: TlsConnection): { identity?: string; serial?: string } {

@@ -6,12 +6,16 @@ import { parseGoFlags } from '../../lib/settings/go-flag.ts'
 import { FlagError } from '../../lib/settings/pflag.ts'
 import { ConfigError, settingsOf, ValueError, type EtcdSettings } from './config.ts'
 import { FLAGS } from './flags.ts'
+import { Gateway } from './gateway/gateway.ts'
+import { ownConnection } from './gateway/own-connection.ts'
+import { methods } from './grpc/methods.ts'
 import { GrpcServer } from './grpc/server.ts'
-import { ETCD_VERSION } from './grpc/services.ts'
-import { clientEndpoints, metricsEndpoints, peerEndpoints } from './http-endpoints.ts'
+import { clientEndpoints, metricsEndpoints, peerEndpoints } from './http/endpoints.ts'
 import { listenOn } from './listeners.ts'
 import { fatal, log } from './log.ts'
 import { Member } from './member.ts'
+import { readTlsFile } from './tls-files.ts'
+import { ETCD_VERSION } from './version.ts'
 
 witnessAs('etcd')
 followLifeline()
@@ -73,8 +77,9 @@ function readSettings(argv: readonly string[]): EtcdSettings {
 async function start(settings: EtcdSettings): Promise<void> {
   const place = placeFromEnvironment()
   const member = openMember(settings)
-  const grpc = new GrpcServer(member, settings)
-  const { client, peer, policy } = settings
+  const services = methods(member, settings)
+  const grpc = new GrpcServer(member, services, settings)
+  const { client, peer, policy, cors, maxConcurrentStreams } = settings
   warnOfIgnoredTls(settings)
   const open = async (
     what: 'discovery failed' | 'listener failed',
@@ -97,6 +102,8 @@ async function start(settings: EtcdSettings): Promise<void> {
       kind: 'peer' as const,
       tls: peer,
       policy,
+      cors: [],
+      maxConcurrentStreams,
       http: peerEndpoints(member),
     })),
     ...settings.listenMetricsUrls.map((url) => ({
@@ -105,11 +112,17 @@ async function start(settings: EtcdSettings): Promise<void> {
       kind: 'metrics' as const,
       tls: client,
       policy,
+      cors: [],
+      maxConcurrentStreams,
       http: metricsEndpoints(member),
     })),
   )
   log('warn', 'Running http and grpc server on single port. This is not recommended for production.')
-  const http = clientEndpoints(member)
+  const access = { cors, hostWhitelist: settings.hostWhitelist, gateway: settings.gateway }
+  const certificatesName = client.clientCertAuth
+  const gateway = settings.gateway ? new Gateway(services, gatewaySettings(settings)) : undefined
+  const http = clientEndpoints(member, { ...access, certificatesName }, gateway)
+  await member.publish()
   await open(
     'listener failed',
     ...settings.listenClientUrls.map((url) => ({
@@ -118,6 +131,8 @@ async function start(settings: EtcdSettings): Promise<void> {
       kind: 'client' as const,
       tls: client,
       policy,
+      cors,
+      maxConcurrentStreams,
       grpc,
       http,
     })),
@@ -134,6 +149,18 @@ async function start(settings: EtcdSettings): Promise<void> {
   }
 }
 
+function gatewaySettings({ client, maxRequestBytes, listenClientUrls }: EtcdSettings) {
+  // Trusted since the start, as by the port itself; files that cannot be read have stopped the start by then.
+  let caPem: string | undefined
+  const isSecure = listenClientUrls.some(({ protocol }) => protocol === 'https:')
+  const own = () => {
+    if (!isSecure) return {}
+    caPem ??= client.trustedCaFile ? readTlsFile(client.trustedCaFile) : undefined
+    return ownConnection(client, caPem)
+  }
+  return { maxRequestBytes, own }
+}
+
 function openMember(settings: EtcdSettings): Member {
   try {
     return new Member({
@@ -143,6 +170,15 @@ function openMember(settings: EtcdSettings): Member {
       clientUrls: settings.advertiseClientUrls,
       clusterToken: settings.clusterToken,
       fsync: settings.fsync,
+      maxRequestBytes: settings.maxRequestBytes,
+      quotaBytes: settings.quotaBytes,
+      maxLearners: settings.maxLearners,
+      strictReconfigCheck: settings.strictReconfigCheck,
+      tokenTtlMs: settings.tokenTtlMs,
+      bcryptCost: settings.bcryptCost,
+      certificatesName: settings.client.clientCertAuth,
+      heartbeatMs: settings.heartbeatMs,
+      electionMs: settings.electionMs,
       onFailure: (error) => fatal('failed to write WAL', { error: error.message }),
     })
   } catch (error) {

@@ -1,10 +1,26 @@
-/** One member: the key space, its log, its leases, and who watches. Every answer about a write waits for the disk. */
-import { createHash, randomBytes } from 'node:crypto'
-import { create } from '@bufbuild/protobuf'
-import { ResponseHeaderSchema, type ResponseHeader } from '../../lib/etcd/rpc_pb.ts'
-import { ERRORS } from './errors.ts'
-import { Leases } from './leases.ts'
-import { Store, type Batch, type Commit } from './mvcc/store.ts'
+/** One member: what it agrees on with the others, the door through which that changes, and what only its clock knows. */
+import { create, toBinary, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf'
+import { ClusterMemberAttrSetRequestSchema, ClusterVersionSetRequestSchema } from '../../lib/etcd/internal_pb.ts'
+import { GrpcError } from '../../lib/etcd/grpc-status.ts'
+import type { RaftRequestKind } from '../../lib/etcd/raft-request.ts'
+import {
+  LeaseCheckpointRequestSchema,
+  LeaseRevokeRequestSchema,
+  ResponseHeaderSchema,
+  type ResponseHeader,
+} from '../../lib/etcd/rpc_pb.ts'
+import { Applier } from './apply/applier.ts'
+import { State } from './apply/state.ts'
+import { authInfoOf, type AuthInfo } from './auth/auth-info.ts'
+import { SimpleTokens } from './auth/simple-tokens.ts'
+import { clusterIdOf, memberIdOf } from './cluster/members.ts'
+import type { Door, Proposal, Reply } from './consensus/door.ts'
+import { RequestIds } from './consensus/request-ids.ts'
+import { Solo } from './consensus/solo.ts'
+import type { Call } from './grpc/call.ts'
+import { LeaseClock } from './lease/lease-clock.ts'
+import { Quota } from './maintenance/quota.ts'
+import { CLUSTER_VERSION } from './version.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 
 export interface MemberSettings {
@@ -15,133 +31,181 @@ export interface MemberSettings {
   clusterToken: string
   fsync: boolean
   onFailure: (error: Error) => void
+  maxRequestBytes?: number
+  quotaBytes?: number
+  maxLearners?: number
+  strictReconfigCheck?: boolean
+  tokenTtlMs?: number
+  bcryptCost?: number
+  certificatesName?: boolean
+  checkpointsLeases?: boolean
+  heartbeatMs?: number
+  electionMs?: number
+}
+
+const DEFAULTS = {
+  maxRequestBytes: 1.5 * 1024 * 1024,
+  quotaBytes: 0,
+  maxLearners: 1,
+  strictReconfigCheck: true,
+  tokenTtlMs: 300_000,
+  bcryptCost: 10,
+  certificatesName: true,
+  checkpointsLeases: false,
+  heartbeatMs: 100,
+  electionMs: 1000,
 }
 
 const LEASE_TICK_MS = 500
 
 export class Member {
-  readonly store = new Store()
-  readonly leases = new Leases()
-  readonly settings: MemberSettings
+  readonly settings: Required<MemberSettings>
+  readonly state: State
+  readonly door: Door
+  readonly tokens: SimpleTokens
+  readonly clock: LeaseClock
+  readonly quota: Quota
   readonly memberId: bigint
   readonly clusterId: bigint
-  /** A single member leads from its first term on. */
-  readonly raftTerm = 2n
-  readonly #log: WriteAheadLog
-  readonly #listeners = new Set<(commit: Commit) => void>()
+  readonly #ids: RequestIds
+  /** While the log is read at start there is no door yet. */
+  #term = (): number => 0
   readonly #timer: NodeJS.Timeout
-  #applied = 0n
 
-  constructor(settings: MemberSettings) {
+  constructor(given: MemberSettings) {
+    const settings = { ...DEFAULTS, ...given }
     this.settings = settings
-    this.memberId = memberIdOf(settings.peerUrls, settings.clusterToken)
-    this.clusterId = clusterIdOf([this.memberId])
-    const { log, records } = WriteAheadLog.open(settings.dataDir, settings)
-    this.#log = log
-    for (const record of records) {
-      if (record.kind === 'revision') this.#replay(record)
-      else if (record.kind === 'compact') this.store.compact(record.revision)
-      else if (record.kind === 'leaseGrant') this.leases.grant(record.id, record.ttlSeconds, Date.now())
-      else this.leases.remove(record.id)
-    }
-    this.#applied = BigInt(records.length)
-    this.#timer = setInterval(() => this.#expire(), LEASE_TICK_MS)
+    const { heartbeatMs, electionMs } = settings
+    // One and a half elections, in whole seconds (server/etcdserver/server.go, NewServer).
+    const ticks = Math.floor((3 * Math.floor(electionMs / heartbeatMs)) / 2)
+    const shortestTtlSeconds = BigInt(Math.ceil((ticks * heartbeatMs) / 1000))
+    this.state = new State({ maxLearners: settings.maxLearners, shortestTtlSeconds })
+    this.tokens = new SimpleTokens(settings.tokenTtlMs)
+    this.state.auth.heardBy(this.tokens)
+    this.clock = new LeaseClock(this.state.leases)
+    this.quota = new Quota(settings.quotaBytes, () => this.state.store.space.sizeBytes)
+    const ownId = memberIdOf(settings.peerUrls, settings.clusterToken)
+    const ifNew = { nodeId: ownId, clusterId: clusterIdOf([ownId]) }
+    const { log, entries, metadata } = WriteAheadLog.open(settings.dataDir, ifNew, settings)
+    this.memberId = metadata.nodeId
+    this.clusterId = metadata.clusterId
+    this.#ids = new RequestIds(this.memberId)
+    const { state, tokens, quota, memberId } = this
+    const applier = new Applier({
+      state,
+      tokens,
+      header: () => this.header(),
+      fits: (costBytes) => quota.fits(costBytes),
+    })
+    this.door = new Solo({
+      memberId,
+      applier,
+      members: state.members,
+      log,
+      entries,
+      bootstrap: { kind: 'add', id: memberId, peerUrls: settings.peerUrls, isLearner: false },
+      maxRequestBytes: settings.maxRequestBytes,
+      requestTimeoutMs: 5000 + 2 * electionMs,
+    })
+    this.#term = () => this.door.status.term
+    this.door.onLeadership((leads) => (leads ? this.clock.promote() : this.clock.demote()))
+    this.#timer = setInterval(() => this.#tick(), LEASE_TICK_MS)
     this.#timer.unref()
   }
 
-  get raftIndex(): bigint {
-    return this.#applied + 4n
-  }
-
-  get sizeBytes(): number {
-    return this.#log.bytes
-  }
-
-  header(revision: bigint = this.store.revision): ResponseHeader {
-    const { clusterId, memberId, raftTerm } = this
-    return create(ResponseHeaderSchema, { clusterId, memberId, raftTerm, revision })
-  }
-
-  /** Resolves once what a reader sees now would also survive a crash. */
-  settled(): Promise<void> {
-    return this.#log.synced()
-  }
-
-  /** One revision, on the disk and told to the watchers before it resolves. */
-  async write<T>(act: (batch: Batch) => T): Promise<{ result: T; revision: bigint }> {
-    const { result, commit } = this.store.transact(act)
-    if (!commit) return { result, revision: this.store.revision }
-    this.#log.append({ kind: 'revision', ...commit })
-    this.#applied += 1n
-    await this.#log.synced()
-    for (const listener of this.#listeners) listener(commit)
-    return { result, revision: commit.revision }
-  }
-
-  async compact(revision: bigint): Promise<void> {
-    this.store.compact(revision)
-    this.#log.append({ kind: 'compact', revision })
-    await this.#log.synced()
-  }
-
-  async grantLease(id: bigint, ttlSeconds: bigint) {
-    if (id !== 0n && this.leases.has(id)) throw ERRORS.leaseExists()
-    if (ttlSeconds > 9_000_000_000n) throw ERRORS.leaseTtlTooLarge()
-    const lease = this.leases.grant(
-      id === 0n ? randomBytes(8).readBigInt64BE() & 0x7fffffffffffffffn : id,
-      ttlSeconds,
-      Date.now(),
-    )
-    this.#log.append({ kind: 'leaseGrant', id: lease.id, ttlSeconds: lease.ttlSeconds })
-    await this.#log.synced()
-    return lease
-  }
-
-  async revokeLease(id: bigint): Promise<void> {
-    const lease = this.leases.get(id)
-    if (!lease) throw ERRORS.leaseNotFound()
-    this.leases.remove(id)
-    this.#log.append({ kind: 'leaseRevoke', id })
-    await this.write((batch) => {
-      for (const key of [...lease.keys].sort()) batch.delete(key)
+  /** Tells the cluster its name and where clients find it; done once it serves. */
+  async publish(): Promise<void> {
+    const { name, clientUrls } = this.settings
+    const memberAttributes = { name, clientUrls: [...clientUrls] }
+    await this.proposeOwn('clusterMemberAttrSet', ClusterMemberAttrSetRequestSchema, {
+      memberID: this.memberId,
+      memberAttributes,
     })
+    if (this.state.members.clusterVersion !== undefined) return
+    await this.proposeOwn('clusterVersionSet', ClusterVersionSetRequestSchema, { ver: CLUSTER_VERSION })
   }
 
-  /** Called for each revision once it is durable, in order. */
-  onCommit(listener: (commit: Commit) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  /** The head of a reply, with the revision of now unless another is given. */
+  header(revision: bigint = this.state.store.revision): ResponseHeader {
+    const header = create(ResponseHeaderSchema)
+    header.clusterId = this.clusterId
+    header.memberId = this.memberId
+    header.raftTerm = BigInt(this.#term())
+    header.revision = revision
+    return header
+  }
+
+  /** Who asks, where that matters. @throws GrpcError Unauthenticated */
+  async authInfo(call: Call | undefined): Promise<AuthInfo | undefined> {
+    if (!this.state.auth.enabled) return undefined
+    const { state, tokens, settings, door } = this
+    const applied = (index: bigint): Promise<void> => door.applied(Number(index))
+    return authInfoOf({ auth: state.auth, tokens, certificatesName: settings.certificatesName, applied }, call)
+  }
+
+  /** For calls that somebody must make, whoever it is. @throws GrpcError */
+  async requireAnybody(call: Call): Promise<AuthInfo | undefined> {
+    const info = await this.authInfo(call)
+    if (this.state.auth.enabled && !info) this.state.auth.requireAdmin(info)
+    return info
+  }
+
+  async requireAdmin(call: Call): Promise<void> {
+    this.state.auth.requireAdmin(await this.authInfo(call))
+  }
+
+  /** `bytes` are the request's own, where it came as such. */
+  async propose(
+    kind: RaftRequestKind,
+    request: object,
+    bytes: Uint8Array,
+    call: Call | undefined,
+    info?: AuthInfo,
+  ): Promise<Reply> {
+    const proposal: Proposal = { kind, body: bytes, request }
+    if (this.state.auth.enabled) proposal.info = info ?? (await this.authInfo(call))
+    return this.door.propose(proposal)
+  }
+
+  /** What the member itself asks for, in nobody's name. */
+  async proposeOwn<Desc extends DescMessage>(
+    kind: RaftRequestKind,
+    schema: Desc,
+    init: MessageInitShape<Desc>,
+  ): Promise<Reply> {
+    const request = create(schema, init)
+    return this.door.propose({ kind, body: toBinary(schema, request), request })
+  }
+
+  /** An id that nobody else gives out, positive as an int64. */
+  newLeaseId(): bigint {
+    return BigInt.asUintN(63, this.#ids.next())
+  }
+
+  /** The database file as a thief or a restore gets it. @throws GrpcError Unimplemented until there is one. */
+  async snapshot(): Promise<Buffer> {
+    throw new GrpcError('Unimplemented', 'the simulation has no database file yet')
   }
 
   close(): void {
     clearInterval(this.#timer)
-    this.#log.close()
+    this.door.close()
   }
 
-  #replay({ revision, operations }: { revision: bigint; operations: Commit['operations'] }): void {
-    this.store.replay(revision, operations)
-    for (const { kind, kv } of operations) {
-      const key = Buffer.from(kv.key).toString('latin1')
-      for (const lease of this.leases.all()) lease.keys.delete(key)
-      if (kind === 'put' && kv.lease !== 0n) this.leases.attach(kv.lease, key)
+  #tick(): void {
+    const { auth } = this.state
+    // With auth on, root's rights are needed to revoke what others wrote: the member has them (auth/store.go, WithRoot).
+    const info: AuthInfo | undefined = auth.enabled ? { username: 'root', revision: auth.revision } : undefined
+    const ask = <Desc extends DescMessage>(kind: RaftRequestKind, schema: Desc, init: MessageInitShape<Desc>): void => {
+      const request = create(schema, init)
+      void this.door.propose({ kind, body: toBinary(schema, request), request, info }).catch(() => {})
     }
+    for (const ID of this.clock.expired()) ask('leaseRevoke', LeaseRevokeRequestSchema, { ID })
+    if (!this.settings.checkpointsLeases) return
+    const checkpoints = this.clock.dueCheckpoints().map(({ id, remainingSeconds }) => ({
+      ID: id,
+      remainingTTL: remainingSeconds,
+    }))
+    if (checkpoints.length > 0) ask('leaseCheckpoint', LeaseCheckpointRequestSchema, { checkpoints })
   }
-
-  #expire(): void {
-    for (const lease of this.leases.expired(Date.now())) void this.revokeLease(lease.id).catch(() => {})
-  }
-}
-
-/** etcd's own derivation (server/etcdserver/api/membership/member.go, computeMemberId). */
-function memberIdOf(peerUrls: readonly string[], clusterToken: string): bigint {
-  const hash = createHash('sha1').update([...peerUrls].sort().join('') + clusterToken)
-  return hash.digest().readBigUInt64BE(0)
-}
-
-/** membership/cluster.go, genID. */
-function clusterIdOf(memberIds: readonly bigint[]): bigint {
-  const bytes = Buffer.alloc(8 * memberIds.length)
-  const sorted = [...memberIds].sort((one, other) => (one < other ? -1 : 1))
-  for (const [index, id] of sorted.entries()) bytes.writeBigUInt64BE(id, index * 8)
-  return createHash('sha1').update(bytes).digest().readBigUInt64BE(0)
 }

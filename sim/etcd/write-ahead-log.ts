@@ -1,95 +1,82 @@
-/** Appends records to the log and says when they are on the disk: one fsync for all that came while the last one ran. */
+/** Appends entries to the log and says when they are on the disk: one write and one fsync for all that came meanwhile. */
 import {
   closeSync,
   existsSync,
+  fdatasync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
   writeSync,
-  fdatasync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { encodeWalRecord, readWal, WAL_FILE, type WalRecord } from '../../lib/etcd/wal.ts'
+import type { RaftEntry, WalMetadata } from '../../lib/etcd/raft-entry.ts'
+import { encodeWalEntry, encodeWalMetadata, readWal, WAL_FILE } from '../../lib/etcd/wal.ts'
+
+export interface WriteAheadLogOptions {
+  fsync: boolean
+  onFailure: (error: Error) => void
+}
 
 export class WriteAheadLog {
   readonly #descriptor: number
-  readonly #fsync: boolean
-  readonly #onFailure: (error: Error) => void
-  #waiting: Array<() => void> = []
-  #syncing = false
+  readonly #options: WriteAheadLogOptions
   #length: number
+  #frames: Buffer[] = []
+  #closed = false
 
-  /** Opens or makes the log below `dataDir`, gives its records back and cuts off a torn end. */
-  static open(dataDir: string, options: { fsync: boolean; onFailure: (error: Error) => void }) {
+  /** Opens or makes the log below `dataDir`, gives its entries back and cuts off a torn end. */
+  static open(dataDir: string, ifNew: WalMetadata, options: WriteAheadLogOptions) {
     const file = join(dataDir, WAL_FILE)
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     const existed = existsSync(file)
-    const { records, wholeBytes } = existed ? readWal(readFileSync(file)) : { records: [], wholeBytes: 0 }
+    const content = existed ? readWal(readFileSync(file)) : { metadata: undefined, entries: [], wholeBytes: 0 }
     const descriptor = openSync(file, existed ? 'r+' : 'wx+', 0o600)
-    ftruncateSync(descriptor, wholeBytes)
+    ftruncateSync(descriptor, content.wholeBytes)
     // The name itself must survive a crash as well.
     if (!existed) syncFolder(dirname(file))
-    return { log: new WriteAheadLog(descriptor, wholeBytes, options), records, existed }
+    const log = new WriteAheadLog(descriptor, content.wholeBytes, options)
+    if (!content.metadata) log.#frames.push(encodeWalMetadata(ifNew))
+    return { log, entries: content.entries, metadata: content.metadata ?? ifNew }
   }
 
-  private constructor(
-    descriptor: number,
-    length: number,
-    options: { fsync: boolean; onFailure: (error: Error) => void },
-  ) {
+  private constructor(descriptor: number, length: number, options: WriteAheadLogOptions) {
     this.#descriptor = descriptor
     this.#length = length
-    this.#fsync = options.fsync
-    this.#onFailure = options.onFailure
+    this.#options = options
   }
 
-  get bytes(): number {
-    return this.#length
+  /** It is on the disk once `flush` has called back. */
+  append(entry: RaftEntry): void {
+    this.#frames.push(encodeWalEntry(entry))
   }
 
-  /** Written at once, durable when `synced` resolves. */
-  append(record: WalRecord): void {
-    const frame = encodeWalRecord(record)
+  /** Writes all that was appended; calls back once it is durable. One at a time. */
+  flush(done: () => void): void {
+    if (this.#closed) return
+    const bytes = this.#frames.length === 1 ? this.#frames[0]! : Buffer.concat(this.#frames)
+    this.#frames = []
     try {
-      for (let at = 0; at < frame.length;)
-        at += writeSync(this.#descriptor, frame, at, frame.length - at, this.#length + at)
+      for (let at = 0; at < bytes.length;)
+        at += writeSync(this.#descriptor, bytes, at, bytes.length - at, this.#length + at)
     } catch (error) {
-      this.#onFailure(error as Error)
-      throw error
+      return this.#options.onFailure(error as Error)
     }
-    this.#length += frame.length
-    this.#dirty = true
-  }
-
-  #dirty = false
-
-  /** Resolves once everything appended so far is on the disk. */
-  synced(): Promise<void> {
-    if (!this.#fsync || (!this.#dirty && !this.#syncing)) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve)
-      if (!this.#syncing) this.#sync()
+    this.#length += bytes.length
+    if (!this.#options.fsync) return done()
+    fdatasync(this.#descriptor, (error) => {
+      if (this.#closed) return
+      if (error) this.#options.onFailure(error)
+      else done()
     })
   }
 
   close(): void {
-    if (this.#fsync) fsyncSync(this.#descriptor)
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#options.fsync) fsyncSync(this.#descriptor)
     closeSync(this.#descriptor)
-  }
-
-  #sync(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    this.#dirty = false
-    this.#syncing = true
-    fdatasync(this.#descriptor, (error) => {
-      this.#syncing = false
-      if (error) return this.#onFailure(error)
-      for (const resolve of waiting) resolve()
-      if (this.#waiting.length > 0) this.#sync()
-    })
   }
 }
 

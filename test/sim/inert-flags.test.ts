@@ -53,20 +53,15 @@ const CLUSTER_SIGNING = ['kube-apiserver-client', 'kubelet-client', 'kubelet-ser
 /** The only inert flags about those subjects, by reason. */
 const INERT: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   etcd: {
-    "etcd's own users are not in the range: every certificate of the CA may do everything": [
-      'auth-token',
-      'auth-token-ttl',
-    ],
+    "etcd's tokens are simple ones": ['auth-token'],
     'without files a member refuses to serve https at all': ['auto-tls', 'peer-auto-tls', 'self-signed-cert-validity'],
-    'the JSON gateway, which would dial with it, is not in the range': ['client-cert-file', 'client-key-file'],
     'one member dials no peer': ['peer-client-cert-file', 'peer-client-key-file'],
-    'every answer allows every origin, as without the flag': ['cors'],
     'a member reads its peers from flags': [
       ...['discovery-cacert', 'discovery-cert', 'discovery-insecure-skip-tls-verify', 'discovery-insecure-transport'],
       'discovery-token',
     ],
     [OTHER]: ['distributed-tracing-address', 'experimental-distributed-tracing-address'],
-    [LATER]: ['host-whitelist', 'listen-client-http-urls'],
+    [LATER]: ['listen-client-http-urls'],
     [SOCKETS]: ['socket-reuse-address', 'socket-reuse-port'],
   },
   'kube-apiserver': {

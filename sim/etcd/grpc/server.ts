@@ -3,70 +3,54 @@ import { fromBinary, toBinary, type DescMessage, type DescMethod, type MessageSh
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { GrpcFrameReader, grpcFrame } from '../../../lib/etcd/grpc-frame.ts'
 import { encodeGrpcMessage, GRPC_CODES, GrpcError } from '../../../lib/etcd/grpc-status.ts'
-import {
-  Auth,
-  Cluster,
-  KV,
-  Lease,
-  LeaseKeepAliveResponseSchema,
-  Maintenance,
-  Watch,
-  type LeaseKeepAliveRequest,
-  type WatchRequest,
-} from '../../../lib/etcd/rpc_pb.ts'
-import { create } from '@bufbuild/protobuf'
 import { witnessCanaries } from '../../../lib/cluster/canary-witness.ts'
-import { witness } from '../../../lib/cluster/witness.ts'
+import { isWitnessed, witness } from '../../../lib/cluster/witness.ts'
 import { ERRORS } from '../errors.ts'
 import type { Member } from '../member.ts'
-import { unaryMethods, type ServiceSettings, type UnaryMethod } from './services.ts'
-import { serveWatch, type WatchSettings } from './watch.ts'
-
-export interface Caller {
-  local: string
-  remote: string
-  /** CN of the client certificate. */
-  identity?: string
-  serial?: string
-}
-
-export interface GrpcSettings extends ServiceSettings, WatchSettings {
-  maxRequestBytes: number
-}
+import type { Call, Caller } from './call.ts'
+import type { Method, StreamMethod, UnaryMethod } from './method.ts'
+import { GRPC_OVERHEAD_BYTES, SERVICES } from './methods.ts'
 
 /** What every answer's head holds; over TLS etcd serves gRPC behind its HTTP handler, which adds to it. */
 export type GrpcHead = Readonly<Record<string, string | number>>
 
 export const GRPC_HEAD: GrpcHead = { ':status': 200, 'content-type': 'application/grpc' }
 
-/** gRPC's own overhead on top of --max-request-bytes (server/embed: grpcOverheadBytes). */
-const OVERHEAD_BYTES = 512 * 1024
-
-const SERVICES = new Map([KV, Watch, Lease, Cluster, Maintenance, Auth].map((service) => [service.typeName, service]))
+const OK: Readonly<Record<string, string>> = { 'grpc-status': '0' }
 
 export class GrpcServer {
   readonly #member: Member
-  readonly #settings: GrpcSettings
-  readonly #unary: Map<string, UnaryMethod>
+  readonly #methods: ReadonlyMap<string, Method>
+  readonly #maxRequestBytes: number
 
-  constructor(member: Member, settings: GrpcSettings) {
+  constructor(member: Member, methods: ReadonlyMap<string, Method>, settings: { maxRequestBytes: number }) {
     this.#member = member
-    this.#settings = settings
-    this.#unary = unaryMethods(member, settings)
+    this.#methods = methods
+    this.#maxRequestBytes = settings.maxRequestBytes
   }
 
   serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller, head: GrpcHead = GRPC_HEAD): void {
-    const path = String(headers[':path'])
     stream.on('error', () => {})
-    const unary = this.#unary.get(path)
-    if (unary) return this.#serveUnary(stream, path, unary, caller, head)
-    if (path === `/${Watch.typeName}/Watch`) return this.#serveWatch(stream, path, caller, head)
-    if (path === `/${Lease.typeName}/LeaseKeepAlive`) return this.#serveKeepAlive(stream, path, caller, head)
-    fail(stream, unknownMethod(path), head)
+    const path = String(headers[':path'])
+    const method = this.#methods.get(path)
+    if (!method) return fail(stream, unknownMethod(path), head)
+    // Some clients would rather hear that nobody leads than wait (v3rpc/interceptor.go).
+    if (headers['hasleader'] === 'true' && this.#member.door.status.leader === 0n)
+      return fail(stream, ERRORS.noLeader(), head)
+    const call: Call = {
+      caller,
+      metadata: (name) => {
+        const value = headers[name]
+        return Array.isArray(value) ? value[0] : value
+      },
+      onGone: (listener) => stream.once('close', listener),
+    }
+    if (method.kind === 'unary') this.#serveUnary(stream, path, method, call, head)
+    else this.#serveStream(stream, path, method, call, head)
   }
 
-  #serveUnary(stream: ServerHttp2Stream, path: string, method: UnaryMethod, caller: Caller, head: GrpcHead): void {
-    const reader = new GrpcFrameReader(this.#settings.maxRequestBytes + OVERHEAD_BYTES)
+  #serveUnary(stream: ServerHttp2Stream, path: string, method: UnaryMethod, call: Call, head: GrpcHead): void {
+    const reader = new GrpcFrameReader(this.#maxRequestBytes + GRPC_OVERHEAD_BYTES)
     let request: Buffer | undefined
     stream.on('data', (chunk: Buffer) => {
       try {
@@ -76,82 +60,63 @@ export class GrpcServer {
       }
     })
     stream.on('end', () => {
-      this.#answer(method, path, request, caller).then(
+      this.#answer(method, path, request, call).then(
         (reply) => finish(stream, reply, head),
         (error: unknown) => fail(stream, error, head),
       )
     })
   }
 
-  async #answer(method: UnaryMethod, path: string, bytes: Buffer | undefined, caller: Caller): Promise<Uint8Array> {
+  async #answer(method: UnaryMethod, path: string, bytes: Buffer | undefined, call: Call): Promise<Uint8Array> {
     if (!bytes) throw new GrpcError('Internal', 'grpc: failed to receive a request message')
-    if (bytes.length > this.#settings.maxRequestBytes) throw ERRORS.requestTooLarge()
-    const request = decode(method.desc, bytes)
-    witnessCanaries(bytes, caller)
-    const subject = method.subject?.(request as never)
-    note(caller, subject ? `${path} ${subject}` : path)
-    const reply = toBinary(method.desc.output, await method.serve(request as never))
-    witnessCanaries(reply, caller)
+    const { desc, serve, subject } = method
+    const request = decode(desc, bytes)
+    if (isWitnessed) {
+      witnessCanaries(bytes, call.caller)
+      note(call.caller, subject ? `${path} ${subject(request as never)}` : path)
+    }
+    const reply = toBinary(desc.output, (await serve(request as never, call, bytes)) as MessageShape<DescMessage>)
+    witnessCanaries(reply, call.caller)
     return reply
   }
 
-  #serveWatch(stream: ServerHttp2Stream, path: string, caller: Caller, head: GrpcHead): void {
-    note(caller, path)
-    const watch = serveWatch(this.#member, this.#settings, (response) => {
-      const bytes = toBinary(Watch.method.watch.output, response)
-      witnessCanaries(bytes, caller)
-      if (!stream.destroyed && !stream.writableEnded) stream.write(grpcFrame(bytes))
-    })
-    this.#serveStream<WatchRequest>(
-      stream,
-      head,
-      Watch.method.watch,
-      (request) => watch.handle(request),
-      () => watch.close(),
-    )
-  }
-
-  #serveKeepAlive(stream: ServerHttp2Stream, path: string, caller: Caller, head: GrpcHead): void {
-    note(caller, path)
-    this.#serveStream<LeaseKeepAliveRequest>(
-      stream,
-      head,
-      Lease.method.leaseKeepAlive,
-      ({ ID }) => {
-        const lease = this.#member.leases.renew(ID, Date.now())
-        const reply = create(LeaseKeepAliveResponseSchema, {
-          header: this.#member.header(),
-          ID,
-          TTL: lease?.ttlSeconds ?? 0n,
-        })
-        if (!stream.destroyed) stream.write(grpcFrame(toBinary(LeaseKeepAliveResponseSchema, reply)))
+  /** Each request is handled as it comes; headers go out at once, as grpc-go's do with the first message. */
+  #serveStream(stream: ServerHttp2Stream, path: string, method: StreamMethod, call: Call, head: GrpcHead): void {
+    note(call.caller, path)
+    const { desc } = method
+    const reader = new GrpcFrameReader(this.#maxRequestBytes + GRPC_OVERHEAD_BYTES)
+    let trailers = OK
+    const respond = (): void => {
+      if (stream.headersSent || stream.destroyed) return
+      stream.respond(head, { waitForTrailers: true })
+      stream.on('wantTrailers', () => stream.sendTrailers(trailers))
+    }
+    const end = (error?: unknown): void => {
+      if (error === undefined) respond()
+      else if (!stream.headersSent) return fail(stream, error, head)
+      else trailers = trailersOf(error)
+      if (!stream.destroyed && !stream.writableEnded) stream.end()
+    }
+    const input = method.open(call, {
+      send: (reply) => {
+        const bytes = toBinary(desc.output, reply as MessageShape<DescMessage>)
+        witnessCanaries(bytes, call.caller)
+        respond()
+        if (!stream.destroyed && !stream.writableEnded) stream.write(grpcFrame(bytes))
       },
-      () => {},
-    )
-  }
-
-  /** A stream of requests, each handled as it comes; headers go out at once, as grpc-go's do with the first message. */
-  #serveStream<T>(
-    stream: ServerHttp2Stream,
-    head: GrpcHead,
-    desc: DescMethod,
-    handle: (request: T) => void,
-    close: () => void,
-  ): void {
-    const reader = new GrpcFrameReader(this.#settings.maxRequestBytes + OVERHEAD_BYTES)
-    let trailers: Record<string, string> = { 'grpc-status': '0' }
-    stream.respond(head, { waitForTrailers: true })
-    stream.on('wantTrailers', () => stream.sendTrailers(trailers))
-    stream.on('close', close)
-    stream.on('end', () => stream.end())
+      end,
+    })
+    stream.on('close', () => input.gone())
+    stream.on('end', () => input.halfClosed())
     stream.on('data', (chunk: Buffer) => {
       try {
-        for (const message of reader.push(chunk)) handle(decode(desc, message) as T)
+        for (const message of reader.push(chunk)) input.message(decode(desc, message) as never)
       } catch (error) {
-        trailers = trailersOf(error)
-        stream.end()
+        end(error)
       }
     })
+    // A client that waits for the head before it asks would wait for ever.
+    if (desc.methodKind === 'bidi_streaming') respond()
   }
 }
 
@@ -166,7 +131,7 @@ function decode(desc: DescMethod, bytes: Buffer): MessageShape<DescMessage> {
 function finish(stream: ServerHttp2Stream, reply: Uint8Array, head: GrpcHead): void {
   if (stream.destroyed || stream.headersSent) return
   stream.respond(head, { waitForTrailers: true })
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+  stream.on('wantTrailers', () => stream.sendTrailers(OK))
   stream.end(grpcFrame(reply))
 }
 
@@ -176,26 +141,28 @@ function fail(stream: ServerHttp2Stream, error: unknown, head: GrpcHead): void {
 }
 
 function trailersOf(error: unknown): Record<string, string> {
-  const { code, message } =
-    error instanceof GrpcError
-      ? error
-      : { code: 'Unknown' as const, message: error instanceof Error ? error.message : String(error) }
+  const { code, message } = grpcErrorOf(error)
   return { 'grpc-status': String(GRPC_CODES[code]), 'grpc-message': encodeGrpcMessage(message) }
 }
+
+/** What is no status of its own is Unknown, as grpc-go has it. */
+export function grpcErrorOf(error: unknown): GrpcError {
+  if (error instanceof GrpcError) return error
+  return new GrpcError('Unknown', error instanceof Error ? error.message : String(error), { cause: error })
+}
+
+const KNOWN = new Map<string, readonly { name: string }[]>(
+  SERVICES.map((service) => [service.typeName, service.methods]),
+)
 
 /** grpc-go's words (server.go handleStream). */
 function unknownMethod(path: string): GrpcError {
   const [, service = '', method = ''] = path.split('/')
-  const known = SERVICES.get(service)
-  if (!known) return new GrpcError('Unimplemented', `unknown service ${service}`)
-  if (known.methods.some(({ name }) => name === method)) {
-    return new GrpcError('Unimplemented', `the simulation does not serve ${service}/${method} yet`)
-  }
+  if (!KNOWN.has(service)) return new GrpcError('Unimplemented', `unknown service ${service}`)
   return new GrpcError('Unimplemented', `unknown method ${method} for service ${service}`)
 }
 
-function note(caller: Caller, request: string): void {
-  const { local, remote, identity, serial } = caller
+export function note({ local, remote, identity, serial }: Caller, request: string): void {
   witness({
     about: 'request',
     decision: 'allow',

@@ -1,8 +1,20 @@
 /** What etcd refuses before it looks at a key. */
-import type { PutRequest, RequestOp, TxnRequest } from '../../../lib/etcd/rpc_pb.ts'
+import {
+  RangeRequest_SortOrder,
+  RangeRequest_SortTarget,
+  type PutRequest,
+  type RangeRequest,
+  type RequestOp,
+  type TxnRequest,
+} from '../../../lib/etcd/rpc_pb.ts'
 import { ERRORS } from '../errors.ts'
 import { endText, isIn, type KeyRange } from './key-range.ts'
 import { keyText } from './store.ts'
+
+export function checkRange({ key, sortOrder, sortTarget }: RangeRequest): void {
+  if (key.length === 0) throw ERRORS.emptyKey()
+  if (!(sortOrder in RangeRequest_SortOrder) || !(sortTarget in RangeRequest_SortTarget)) throw ERRORS.invalidSort()
+}
 
 export function checkPut(request: PutRequest): void {
   if (request.key.length === 0) throw ERRORS.emptyKey()
@@ -24,6 +36,7 @@ function checkOperations(request: TxnRequest, maxOps: number): void {
     if (operation.case === undefined) throw ERRORS.keyNotFound()
     if (operation.case === 'requestTxn') checkOperations(operation.value, maxOps)
     else if (operation.case === 'requestPut') checkPut(operation.value)
+    else if (operation.case === 'requestRange') checkRange(operation.value)
     else if (operation.value.key.length === 0) throw ERRORS.emptyKey()
   }
 }

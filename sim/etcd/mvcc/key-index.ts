@@ -1,32 +1,31 @@
 /** The history of every key, in the order of keys. Keys are latin1 text, so that text order is byte order. */
 import type { KeyValue } from '../../../lib/etcd/kv_pb.ts'
+import { SortedKeys } from './sorted-keys.ts'
 
 /** What a key was from a revision on; a deletion has no value. */
-interface Version {
+export interface Version {
   revision: bigint
+  /** Which operation of its revision it was: etcd stores a version under both numbers. */
+  sub: number
   kv: KeyValue | undefined
 }
 
 export class KeyIndex {
   readonly #histories = new Map<string, Version[]>()
-  #sorted: string[] = []
+  readonly #sorted = new SortedKeys()
 
-  set(key: string, revision: bigint, kv: KeyValue | undefined): void {
-    let history = this.#histories.get(key)
-    if (!history) {
-      history = []
-      this.#histories.set(key, history)
-      this.#sorted.splice(this.#position(key), 0, key)
-    }
-    // Within one revision the last write of a key is what stays.
-    if (history.at(-1)?.revision === revision) history.pop()
-    history.push({ revision, kv })
+  set(key: string, version: Version): void {
+    const history = this.#histories.get(key)
+    if (history) return void history.push(version)
+    this.#histories.set(key, [version])
+    this.#sorted.add(key)
   }
 
-  /** Takes back what a revision did to a key. */
-  undo(key: string, revision: bigint): void {
+  /** Takes back the last thing that happened to a key. */
+  undo(key: string): void {
     const history = this.#histories.get(key)
-    if (history?.at(-1)?.revision === revision) history.pop()
+    history?.pop()
+    if (history?.length === 0) this.#forget(key)
   }
 
   get(key: string, revision: bigint): KeyValue | undefined {
@@ -44,40 +43,37 @@ export class KeyIndex {
       if (kv) yield kv
       return
     }
-    for (let at = this.#position(start); at < this.#sorted.length; at += 1) {
-      const key = this.#sorted[at]!
+    for (const key of this.#sorted.from(start)) {
       if (end !== '\0' && key >= end) return
       const kv = this.get(key, revision)
       if (kv) yield kv
     }
   }
 
-  /** Forgets what was overwritten or deleted at or before the revision. */
-  compact(revision: bigint): void {
-    const gone = new Set<string>()
-    for (const [key, history] of this.#histories) {
-      const keep = history.findLastIndex((version) => version.revision <= revision)
-      if (keep <= 0 && !(keep === 0 && history[0]!.kv === undefined)) continue
-      history.splice(0, history[keep]!.kv === undefined ? keep + 1 : keep)
-      if (history.length === 0) gone.add(key)
-    }
-    for (const key of gone) this.#histories.delete(key)
-    if (gone.size > 0) this.#sorted = this.#sorted.filter((key) => !gone.has(key))
+  /** Everything that is remembered, key by key in no order, each from its oldest version on. */
+  histories(): Iterable<readonly [string, readonly Version[]]> {
+    return this.#histories
   }
 
-  #position(key: string): number {
-    let low = 0
-    let high = this.#sorted.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.#sorted[middle]! < key) low = middle + 1
-      else high = middle
+  /** Forgets what was overwritten or deleted at or before the revision, and tells of each. */
+  compact(revision: bigint, forgotten: (key: string, version: Version) => void): void {
+    for (const [key, history] of this.#histories) {
+      const keep = history.findLastIndex((version) => version.revision <= revision)
+      if (keep === -1) continue
+      // A deletion at the very revision stays, as in etcd from 3.5.16 on (storage/mvcc/key_index.go, compact).
+      const isGone = history[keep]!.kv === undefined && history[keep]!.revision < revision
+      for (const version of history.splice(0, isGone ? keep + 1 : keep)) forgotten(key, version)
+      if (history.length === 0) this.#forget(key)
     }
-    return low
+  }
+
+  #forget(key: string): void {
+    this.#histories.delete(key)
+    this.#sorted.delete(key)
   }
 }
 
-function versionAt(history: Version[] | undefined, revision: bigint): KeyValue | undefined {
+function versionAt(history: readonly Version[] | undefined, revision: bigint): KeyValue | undefined {
   if (!history) return undefined
   const last = history.at(-1)
   if (last && last.revision <= revision) return last.kv

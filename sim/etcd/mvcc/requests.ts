@@ -29,15 +29,7 @@ import { ERRORS } from '../errors.ts'
 import { endText } from './key-range.ts'
 import { keyText, type Batch, type Store } from './store.ts'
 
-/** What a write needs to know of leases. */
-export interface LeaseBook {
-  has(id: bigint): boolean
-  attach(id: bigint, key: string): void
-  detach(id: bigint, key: string): void
-}
-
 export function range(store: Store, request: RangeRequest, revision: bigint): RangeResponse {
-  if (request.key.length === 0 && request.rangeEnd.length === 0) throw ERRORS.emptyKey()
   const found: KeyValue[] = []
   let count = 0n
   const sorted = request.sortOrder !== RangeRequest_SortOrder.NONE && request.sortTarget !== RangeRequest_SortTarget.KEY
@@ -97,43 +89,32 @@ function withoutValue(kv: KeyValue): KeyValue {
   return create(KeyValueSchema, { ...kv, value: new Uint8Array() })
 }
 
-export function put(store: Store, batch: Batch, leases: LeaseBook, request: PutRequest): PutResponse {
+export function put(store: Store, batch: Batch, request: PutRequest): PutResponse {
   const key = keyText(request.key)
   const before = store.index.latest(key)
   if ((request.ignoreValue || request.ignoreLease) && !before) throw ERRORS.keyNotFound()
   const lease = request.ignoreLease ? (before?.lease ?? 0n) : request.lease
-  if (lease !== 0n && !leases.has(lease)) throw ERRORS.leaseNotFound()
+  if (lease !== 0n && !store.leases.has(lease)) throw ERRORS.leaseNotFound()
   batch.put(key, request.ignoreValue ? before!.value : request.value, lease)
-  if (before && before.lease !== 0n) leases.detach(before.lease, key)
-  if (lease !== 0n) leases.attach(lease, key)
   return create(PutResponseSchema, request.prevKv && before ? { prevKv: before } : {})
 }
 
-export function deleteRange(
-  store: Store,
-  batch: Batch,
-  leases: LeaseBook,
-  request: DeleteRangeRequest,
-): DeleteRangeResponse {
+export function deleteRange(store: Store, batch: Batch, request: DeleteRangeRequest): DeleteRangeResponse {
   const gone = [...store.index.range(keyText(request.key), endText(request.rangeEnd), batch.revision)]
-  for (const kv of gone) {
-    const key = keyText(kv.key)
-    batch.delete(key)
-    if (kv.lease !== 0n) leases.detach(kv.lease, key)
-  }
+  for (const kv of gone) batch.delete(keyText(kv.key))
   return create(DeleteRangeResponseSchema, { deleted: BigInt(gone.length), prevKvs: request.prevKv ? gone : [] })
 }
 
-export function txn(store: Store, batch: Batch, leases: LeaseBook, request: TxnRequest): TxnResponse {
+export function txn(store: Store, batch: Batch, request: TxnRequest): TxnResponse {
   const succeeded = request.compare.every((compare) => holds(store, compare))
   const chosen = succeeded ? request.success : request.failure
   return create(TxnResponseSchema, {
     succeeded,
-    responses: chosen.map((operation) => operate(store, batch, leases, operation)),
+    responses: chosen.map((operation) => operate(store, batch, operation)),
   })
 }
 
-function operate(store: Store, batch: Batch, leases: LeaseBook, { request }: RequestOp): ResponseOp {
+function operate(store: Store, batch: Batch, { request }: RequestOp): ResponseOp {
   // Every answer says how far the key space is by then; that of a nested transaction has a header and says nothing in it.
   const header = (): ResponseHeader => create(ResponseHeaderSchema, { revision: batch.reached })
   switch (request.case) {
@@ -144,17 +125,17 @@ function operate(store: Store, batch: Batch, leases: LeaseBook, { request }: Req
       return create(ResponseOpSchema, { response: { case: 'responseRange', value } })
     }
     case 'requestPut': {
-      const value = put(store, batch, leases, request.value)
+      const value = put(store, batch, request.value)
       value.header = header()
       return create(ResponseOpSchema, { response: { case: 'responsePut', value } })
     }
     case 'requestDeleteRange': {
-      const value = deleteRange(store, batch, leases, request.value)
+      const value = deleteRange(store, batch, request.value)
       value.header = header()
       return create(ResponseOpSchema, { response: { case: 'responseDeleteRange', value } })
     }
     case 'requestTxn': {
-      const value = txn(store, batch, leases, request.value)
+      const value = txn(store, batch, request.value)
       value.header = create(ResponseHeaderSchema, {})
       return create(ResponseOpSchema, { response: { case: 'responseTxn', value } })
     }
@@ -168,6 +149,13 @@ export function isReadOnly(request: TxnRequest): boolean {
   return [...request.success, ...request.failure].every(
     ({ request: operation }) =>
       operation.case === 'requestRange' || (operation.case === 'requestTxn' && isReadOnly(operation.value)),
+  )
+}
+
+/** Whether a read-only transaction may be answered from what this member has (txn.go, IsTxnSerializable). */
+export function isSerializable(request: TxnRequest): boolean {
+  return [...request.success, ...request.failure].every(
+    ({ request: operation }) => operation.case === 'requestRange' && operation.value.serializable,
   )
 }
 

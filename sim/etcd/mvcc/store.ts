@@ -1,28 +1,47 @@
 /**
  * The key space with its revisions: pure, no clock and no disk. A write batch is one revision; what it did is handed to
- * whoever persists and to whoever watches.
+ * whoever watches.
  */
 import { create } from '@bufbuild/protobuf'
 import { EventSchema, Event_EventType, KeyValueSchema, type Event, type KeyValue } from '../../../lib/etcd/kv_pb.ts'
-import type { WalOperation } from '../../../lib/etcd/wal.ts'
 import { ERRORS } from '../errors.ts'
-import { KeyIndex } from './key-index.ts'
+import { KeyIndex, type Version } from './key-index.ts'
+import { VersionSpace } from './version-space.ts'
 
 export interface Commit {
   revision: bigint
-  operations: readonly WalOperation[]
-  /** With the value before, for watches that ask for it. */
+  /** With the value before, for watches that ask for it. Their place is their sub-revision. */
   events: readonly Event[]
+}
+
+/** What a write needs to know of leases. A lease of which `has` says no is attached to nothing. */
+export interface LeaseBook {
+  has(id: bigint): boolean
+  attach(id: bigint, key: string): void
+  detach(id: bigint, key: string): void
 }
 
 /** etcd's first revision: an empty store is at 1, the first write makes 2. */
 const FIRST_REVISION = 1n
 
+const NO_LEASES: LeaseBook = { has: () => false, attach: () => {}, detach: () => {} }
+
 export class Store {
   readonly index = new KeyIndex()
+  readonly space = new VersionSpace()
+  readonly leases: LeaseBook
   #revision = FIRST_REVISION
-  #compacted = 0n
+  /** -1 before the first compaction, as etcd has it. */
+  #compacted = -1n
+  /** One for each revision since the last compaction or the start, none left out. */
   #history: Commit[] = []
+  /** What was loaded at start goes up to here: its commits are put together when somebody asks. */
+  #loaded = 0n
+  #listener: StoreListener | undefined
+
+  constructor(leases: LeaseBook = NO_LEASES) {
+    this.leases = leases
+  }
 
   get revision(): bigint {
     return this.#revision
@@ -40,9 +59,37 @@ export class Store {
     return asked
   }
 
-  /** Everything that `write` does is one revision; nothing done is no revision. */
+  /** Whoever keeps the versions on a disk. */
+  heardBy(listener: StoreListener): void {
+    this.#listener = listener
+  }
+
+  /** Takes in what a disk held, in order of revisions, how far it was compacted, and which revision there was at least. */
+  load(
+    versions: Iterable<{ key: string; version: Version }>,
+    { compacted, reached }: { compacted: bigint; reached: bigint },
+  ): void {
+    for (const { key, version } of versions) {
+      const lease = this.index.latest(key)?.lease ?? 0n
+      if (lease !== 0n) this.leases.detach(lease, key)
+      this.index.set(key, version)
+      if (version.kv && version.kv.lease !== 0n) this.leases.attach(version.kv.lease, key)
+      this.#revision = version.revision
+    }
+    // The latest revisions may have been deletions that a compaction took away.
+    if (reached > this.#revision) this.#revision = reached
+    if (compacted > 0n) this.#compacted = compacted
+    this.#loaded = this.#revision
+  }
+
+  /** A batch that only looks: nothing is written with it. */
+  reading(): Batch {
+    return new Batch(this, this.#revision + 1n)
+  }
+
+  /** Everything that `write` does is one revision; nothing done is no revision, and a refusal undoes it, leases too. */
   transact<T>(write: (batch: Batch) => T): { result: T; commit: Commit | undefined } {
-    const batch = new Batch(this.index, this.#revision + 1n)
+    const batch = new Batch(this, this.#revision + 1n)
     let result: T
     try {
       result = write(batch)
@@ -50,97 +97,136 @@ export class Store {
       batch.undo()
       throw error
     }
-    if (batch.operations.length === 0) return { result, commit: undefined }
-    const commit = { revision: batch.revision, operations: batch.operations, events: batch.events }
+    if (batch.events.length === 0) return { result, commit: undefined }
+    const commit = { revision: batch.revision, events: batch.events }
+    for (const { kv } of batch.events) this.space.add(kv!)
     this.#revision = batch.revision
     this.#history.push(commit)
     return { result, commit }
-  }
-
-  /** Takes in a revision from the log at start. */
-  replay(revision: bigint, operations: readonly WalOperation[]): void {
-    const batch = new Batch(this.index, revision)
-    for (const { kind, kv } of operations) {
-      if (kind === 'put') batch.restore(kv)
-      else batch.delete(keyText(kv.key))
-    }
-    this.#revision = revision
-    this.#history.push({ revision, operations: batch.operations, events: batch.events })
   }
 
   /** @throws GrpcError OutOfRange */
   compact(revision: bigint): void {
     if (revision <= this.#compacted) throw ERRORS.compacted()
     if (revision > this.#revision) throw ERRORS.futureRevision()
+    // Compaction of nothing is refused with the same words (storage/mvcc/kvstore.go, checkPrevCompactionCompleted).
+    if (revision <= 0n) throw ERRORS.compacted()
     this.#compacted = revision
-    this.index.compact(revision)
-    this.#history = this.#history.filter((commit) => commit.revision >= revision)
+    this.index.compact(revision, (key, version) => {
+      this.space.remove(key, version)
+      this.#listener?.forgot(version)
+    })
+    this.#listener?.compacted(revision)
+    this.#history = this.since(revision)
   }
 
   /** Commits from a revision on, as far as they are not compacted away. */
   since(revision: bigint): Commit[] {
-    const first = this.#history.findIndex((commit) => commit.revision >= revision)
-    return first === -1 ? [] : this.#history.slice(first)
+    if (revision <= this.#loaded) return [...this.#loadedSince(revision), ...this.#history]
+    const first = this.#history[0]?.revision
+    if (first === undefined) return []
+    return revision <= first ? this.#history.slice() : this.#history.slice(Number(revision - first))
   }
+
+  /** The commits from a revision up to the last one that was there at start. */
+  #loadedSince(revision: bigint): Commit[] {
+    const found: { version: Version; event: Event }[] = []
+    for (const [key, history] of this.index.histories()) {
+      for (let at = history.length - 1; at >= 0; at -= 1) {
+        const version = history[at]!
+        if (version.revision < revision) break
+        if (version.revision > this.#loaded) continue
+        const kv = version.kv ?? create(KeyValueSchema, { key: keyBytes(key), modRevision: version.revision })
+        const type = version.kv ? Event_EventType.PUT : Event_EventType.DELETE
+        const prevKv = history[at - 1]?.kv
+        found.push({ version, event: create(EventSchema, { type, kv, ...(prevKv ? { prevKv } : {}) }) })
+      }
+    }
+    found.sort(({ version: one }, { version: other }) =>
+      one.revision === other.revision ? one.sub - other.sub : one.revision < other.revision ? -1 : 1,
+    )
+    const commits: { revision: bigint; events: Event[] }[] = []
+    for (const { version, event } of found) {
+      const last = commits.at(-1)
+      if (last?.revision === version.revision) last.events.push(event)
+      else commits.push({ revision: version.revision, events: [event] })
+    }
+    return commits
+  }
+}
+
+export interface StoreListener {
+  /** A compaction took this version away. */
+  forgot(version: Version): void
+  compacted(revision: bigint): void
+}
+
+interface Done {
+  key: string
+  before: bigint
+  after: bigint
 }
 
 export class Batch {
   readonly revision: bigint
-  readonly operations: WalOperation[] = []
   readonly events: Event[] = []
-  readonly #index: KeyIndex
+  readonly #store: Store
+  readonly #done: Done[] = []
 
-  constructor(index: KeyIndex, revision: bigint) {
-    this.#index = index
+  constructor(store: Store, revision: bigint) {
+    this.#store = store
     this.revision = revision
   }
 
   /** The revision that a read within the batch sees: the batch's own once it has written. */
   get reached(): bigint {
-    return this.operations.length > 0 ? this.revision : this.revision - 1n
+    return this.events.length > 0 ? this.revision : this.revision - 1n
   }
 
   /** Returns what lay there before. */
   put(key: string, value: Uint8Array, lease: bigint): KeyValue | undefined {
-    const before = this.#index.latest(key)
-    const kv = create(KeyValueSchema, {
-      key: keyBytes(key),
-      value: value as Uint8Array<ArrayBuffer>,
-      lease,
-      modRevision: this.revision,
-      createRevision: before?.createRevision ?? this.revision,
-      version: (before?.version ?? 0n) + 1n,
-    })
-    this.#put(key, kv, before)
+    const before = this.#store.index.latest(key)
+    const kv = create(KeyValueSchema)
+    kv.key = before?.key ?? keyBytes(key)
+    kv.value = value as Uint8Array<ArrayBuffer>
+    kv.lease = lease
+    kv.modRevision = this.revision
+    kv.createRevision = before?.createRevision ?? this.revision
+    kv.version = (before?.version ?? 0n) + 1n
+    this.#did(key, kv, before, lease)
+    const event = create(EventSchema)
+    event.kv = kv
+    if (before) event.prevKv = before
+    this.events.push(event)
     return before
   }
 
-  /** A refused batch leaves nothing behind. */
-  undo(): void {
-    for (const { kv } of this.operations) this.#index.undo(keyText(kv.key), this.revision)
-  }
-
-  restore(kv: KeyValue): void {
-    const key = keyText(kv.key)
-    this.#put(key, kv, this.#index.latest(key))
-  }
-
   delete(key: string): KeyValue | undefined {
-    const before = this.#index.latest(key)
+    const before = this.#store.index.latest(key)
     if (!before) return undefined
+    this.#did(key, undefined, before, 0n)
     const kv = create(KeyValueSchema, { key: before.key, modRevision: this.revision })
-    this.#index.set(key, this.revision, undefined)
-    this.operations.push({ kind: 'delete', kv })
     this.events.push(create(EventSchema, { type: Event_EventType.DELETE, kv, prevKv: before }))
     return before
   }
 
-  #put(key: string, kv: KeyValue, before: KeyValue | undefined): void {
-    this.#index.set(key, this.revision, kv)
-    this.operations.push({ kind: 'put', kv })
-    const event = create(EventSchema, { type: Event_EventType.PUT, kv })
-    if (before) event.prevKv = before
-    this.events.push(event)
+  /** A refused batch leaves nothing behind, neither on keys nor on leases. */
+  undo(): void {
+    const { index, leases } = this.#store
+    for (const { key, before, after } of this.#done.toReversed()) {
+      index.undo(key)
+      if (after !== 0n) leases.detach(after, key)
+      if (before !== 0n) leases.attach(before, key)
+    }
+  }
+
+  #did(key: string, kv: KeyValue | undefined, before: KeyValue | undefined, lease: bigint): void {
+    const { index, leases } = this.#store
+    index.set(key, { revision: this.revision, sub: this.#done.length, kv })
+    const previous = before?.lease ?? 0n
+    if (previous !== 0n) leases.detach(previous, key)
+    if (lease !== 0n) leases.attach(lease, key)
+    this.#done.push({ key, before: previous, after: lease })
   }
 }
 

@@ -3,10 +3,11 @@ import t from 'tap'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { toBinary } from '@bufbuild/protobuf'
 import { etcdClient, type EtcdClient } from '../../../lib/etcd/client.ts'
 import { readStore } from '../../../lib/etcd/disk.ts'
 import { Event_EventType } from '../../../lib/etcd/kv_pb.ts'
-import { messageFromJson, type JsonValue } from '../../../lib/etcd/proto-json.ts'
+import { messageFromJson, messageToJson, type JsonValue } from '../../../lib/etcd/proto-json.ts'
 import {
   RangeRequestSchema,
   TxnRequestSchema,
@@ -14,13 +15,17 @@ import {
   type RangeResponse,
   type WatchResponse,
 } from '../../../lib/etcd/rpc_pb.ts'
-import { encodeWalRecord, readWal, WAL_FILE, type WalRecord } from '../../../lib/etcd/wal.ts'
-import { Leases } from '../../../sim/etcd/leases.ts'
+import { ENTRY_TYPE } from '../../../lib/etcd/raft-entry.ts'
+import { encodeWalEntry, encodeWalMetadata, readWal, WAL_FILE } from '../../../lib/etcd/wal.ts'
+import type { Call } from '../../../sim/etcd/grpc/call.ts'
+import { methods } from '../../../sim/etcd/grpc/methods.ts'
+import type { StreamMethod, UnaryMethod } from '../../../sim/etcd/grpc/method.ts'
+import { LeaseClock } from '../../../sim/etcd/lease/lease-clock.ts'
+import { Leases } from '../../../sim/etcd/lease/leases.ts'
 import { checkTxn } from '../../../sim/etcd/mvcc/check-requests.ts'
 import { range, txn } from '../../../sim/etcd/mvcc/requests.ts'
 import { Batch, keyBytes, keyText, Store } from '../../../sim/etcd/mvcc/store.ts'
 import { Member } from '../../../sim/etcd/member.ts'
-import { serveWatch } from '../../../sim/etcd/grpc/watch.ts'
 import { EXCEPTIONS as GRPC_EXCEPTIONS } from '../../fidelity/etcd/grpc-exceptions.ts'
 import { GrpcReplay, type GrpcRow } from '../../fidelity/etcd/grpc-replay.ts'
 import { flagSet, MemberPlace, MemberProcess } from '../../fidelity/etcd/member-process.ts'
@@ -121,12 +126,12 @@ t.test('store: a refused batch leaves nothing behind', async (t) => {
 })
 
 t.test('txn: what it asks, does and refuses', async (t) => {
-  const store = new Store()
   const leases = new Leases()
+  const store = new Store(leases)
   const run = (json: Record<string, JsonValue>) => {
     const request = messageFromJson(TxnRequestSchema, json)
     checkTxn(request, 3)
-    return store.transact((batch) => txn(store, batch, leases, request)).result
+    return store.transact((batch) => txn(store, batch, request)).result
   }
   const putOf = (key: string): JsonValue => ({ request_put: { key: base64(key), value: base64('v') } })
   const deleteOf = (key: string, end = ''): JsonValue => ({
@@ -173,20 +178,77 @@ t.test('txn: what it asks, does and refuses', async (t) => {
   )
   t.equal(store.revision, before)
   t.equal(store.index.latest('f'), undefined)
+  leases.grant(8n, 60n)
+  leases.grant(9n, 60n)
+  run({ success: [{ request_put: { key: base64('held'), value: '', lease: '8' } }] })
+  const moves = [
+    { request_put: { key: base64('held'), value: '', lease: '9' } },
+    deleteOf('k'),
+    { request_put: { key: base64('l'), value: '', lease: '7' } },
+  ]
+  t.equal(
+    refusal(() => run({ success: moves })),
+    'NotFound: etcdserver: requested lease not found',
+  )
+  t.strictSame([leases.get(8n)!.keys, leases.get(9n)!.keys], [new Set(['held']), new Set()], 'leases are undone too')
+  t.ok(store.index.latest('k'))
 })
 
 t.test('lease: raised, renewed, expired', async (t) => {
+  let now = 0
   const leases = new Leases()
-  t.match(leases.grant(1n, 1n, 0), { ttlSeconds: 2n, expiresAtMs: 2000 }, 'shorter ones are raised')
-  leases.grant(2n, 10n, 0)
+  const clock = new LeaseClock(leases, () => now)
+  leases.grant(4n, 10n)
+  clock.promote()
+  t.match(leases.grant(1n, 1n), { ttlSeconds: 2n }, 'shorter ones are raised')
+  leases.grant(2n, 12n)
   leases.attach(2n, 'k')
-  t.strictSame(
-    leases.expired(2000).map(({ id }) => id),
-    [1n],
+  t.equal(
+    refusal(() => leases.grant(2n, 5n)),
+    'FailedPrecondition: etcdserver: lease already exists',
   )
-  t.match(leases.renew(2n, 5000), { expiresAtMs: 15_000, keys: new Set(['k']) })
-  t.equal(leases.renew(3n, 0), undefined)
-  t.strictSame(leases.expired(14_999), [leases.get(1n)])
+  t.equal(
+    refusal(() => leases.grant(3n, 9_000_000_001n)),
+    'OutOfRange: etcdserver: too large lease TTL',
+  )
+  t.strictSame(
+    clock.inOrder().map(({ id }) => id),
+    [1n, 4n, 2n],
+  )
+  now = 2000
+  t.strictSame(clock.expired(), [1n])
+  t.equal(clock.renew(1n), undefined, 'one that has ended is not renewed')
+  now = 5000
+  t.equal(clock.renew(2n), 12n)
+  t.equal(clock.renew(3n), undefined)
+  t.equal(clock.remainingMs(2n), 12_000)
+  leases.remove(1n)
+  now = 16_999
+  t.strictSame(clock.expired(), [4n])
+  now = 17_000
+  t.strictSame(clock.expired(), [4n, 2n])
+  clock.demote()
+  t.strictSame(clock.expired(), [], 'who does not lead does not count')
+})
+
+t.test('lease: a checkpoint keeps a new leader from beginning anew', async (t) => {
+  let now = 0
+  const leases = new Leases()
+  const clock = new LeaseClock(leases, () => now)
+  clock.promote()
+  leases.grant(1n, 900n)
+  leases.grant(2n, 60n)
+  now = 299_999
+  t.strictSame(clock.dueCheckpoints(), [])
+  now = 300_000
+  t.strictSame(clock.dueCheckpoints(), [{ id: 1n, remainingSeconds: 600n }], 'short ones are not worth it')
+  t.strictSame(clock.dueCheckpoints(), [])
+  leases.checkpoint(1n, 600n)
+  clock.demote()
+  clock.promote()
+  t.equal(clock.remainingMs(1n), 600_000)
+  clock.renew(1n)
+  t.equal(clock.remainingMs(1n), 900_000)
 })
 
 function open(dataDir: string): Member {
@@ -207,22 +269,53 @@ function folder(t: { teardown: (end: () => void) => void }): string {
   return path
 }
 
+const NOBODY: Call = { caller: { local: '', remote: '' }, metadata: () => undefined, onGone: () => {} }
+
+const SERVICE_SETTINGS = { maxTxnOps: 128, quotaBytes: 0, maxRequestBytes: 1024, progressIntervalMs: 3_600_000 }
+
+/** Puts JSON to a member's own services. */
+function asking(member: Member) {
+  const all = methods(member, SERVICE_SETTINGS)
+  const unary = async (name: string, json: Record<string, JsonValue>): Promise<JsonValue> => {
+    const { desc, serve } = all.get(`/etcdserverpb.${name}`) as UnaryMethod
+    const request = messageFromJson(desc.input, json)
+    return messageToJson(desc.output, (await serve(request as never, NOBODY, toBinary(desc.input, request))) as never)
+  }
+  return { all, unary }
+}
+
 t.test('watch: what came before, what comes, and the end', async (t) => {
   const member = open(folder(t))
   t.teardown(() => member.close())
-  const write = (key: string, value: string): Promise<unknown> =>
-    member.write((batch) => (value === '' ? batch.delete(key) : batch.put(key, keyBytes(value), 0n)))
+  const { all, unary } = asking(member)
+  const write = (key: string, value: string): Promise<JsonValue> =>
+    value === ''
+      ? unary('KV/DeleteRange', { key: base64(key) })
+      : unary('KV/Put', { key: base64(key), value: base64(value) })
   const said: string[] = []
-  const watch = serveWatch(member, { progressIntervalMs: 3_600_000 }, (response: WatchResponse) => {
-    const { watchId, created, canceled, cancelReason, compactRevision, events, header } = response
+  const tell = ({
+    watchId,
+    created,
+    canceled,
+    cancelReason,
+    compactRevision,
+    events,
+    header,
+    fragment,
+  }: WatchResponse) => {
     const told = events.map(
       ({ type, kv, prevKv }) =>
-        `${type === Event_EventType.PUT ? 'put' : 'del'} ${keyText(kv!.key)}=${text(kv!.value)}<${text(prevKv?.value)}`,
+        `${type === Event_EventType.PUT ? 'put' : 'del'} ${keyText(kv!.key)}=${text(kv!.value).slice(0, 9)}<${text(prevKv?.value)}`,
     )
-    const marks = [created && 'created', canceled && `canceled ${cancelReason}${compactRevision}`].filter(Boolean)
+    const marks = [
+      created && 'created',
+      canceled && `canceled ${cancelReason}${compactRevision}`,
+      fragment && 'more',
+    ].filter(Boolean)
     said.push([`${watchId}@${header!.revision}`, ...marks, ...told].join(' '))
-  })
-  const say = (json: JsonValue): void => watch.handle(messageFromJson(WatchRequestSchema, json))
+  }
+  const watch = (all.get('/etcdserverpb.Watch/Watch') as StreamMethod).open(NOBODY, { send: tell, end: () => {} })
+  const say = (json: JsonValue): void => watch.message(messageFromJson(WatchRequestSchema, json) as never)
   const heard = (): string[] => said.splice(0)
   await write('a', '1')
   await write('a', '2')
@@ -243,44 +336,64 @@ t.test('watch: what came before, what comes, and the end', async (t) => {
   t.strictSame(heard(), ['-1@6', '0@6 canceled 0'])
   await write('a', '6')
   t.strictSame(heard(), [])
-  await member.compact(5n)
+  await unary('KV/Compact', { revision: '5' })
   say({ create_request: { key: base64('a'), start_revision: '3' } })
   say({ create_request: { key: base64('z'), range_end: base64('a') } })
-  t.strictSame(heard(), ['1@7 created', '1@0 canceled 5', '-1@7 created canceled mvcc: watcher range is empty0'])
-  watch.close()
+  say({ create_request: { key: base64('a'), start_revision: '-1' } })
+  t.strictSame(heard(), [
+    '1@7 created',
+    '1@0 canceled 5',
+    '-1@7 created canceled mvcc: watcher range is empty0',
+    '-1@7 created canceled etcdserver: mvcc: required revision has been compacted0',
+  ])
+  const huge = 'x'.repeat(400_000)
+  for (const key of ['f/1', 'f/2', 'f/3']) await write(key, huge)
+  say({ create_request: { key: base64('f/'), range_end: base64('f0'), start_revision: '8', fragment: true } })
+  t.strictSame(heard(), [
+    '2@10 created',
+    '2@10 more put f/1=xxxxxxxxx<',
+    '2@10 more put f/2=xxxxxxxxx<',
+    '2@10 put f/3=xxxxxxxxx<',
+  ])
+  watch.gone()
   await write('b', '8')
   await write('b', '')
   t.strictSame(heard(), [])
 })
 
 t.test('log: a torn tail is cut off, whatever was torn', async (t) => {
-  const records: WalRecord[] = [
-    { kind: 'leaseGrant', id: 7n, ttlSeconds: 60n },
-    { kind: 'compact', revision: 3n },
-    { kind: 'leaseRevoke', id: 7n },
-  ]
-  const frames = records.map(encodeWalRecord)
+  const metadata = { nodeId: 7n, clusterId: 2n ** 64n - 1n }
+  const entries = ['one', 'two'].map((data, at) => ({
+    type: ENTRY_TYPE.normal,
+    term: 2,
+    index: at + 1,
+    data: Buffer.from(data),
+  }))
+  const frames = [encodeWalMetadata(metadata), ...entries.map(encodeWalEntry)]
   const whole = Buffer.concat(frames)
-  const read = (log: Buffer) => readWal(log)
-  t.strictSame(read(whole), { records, wholeBytes: whole.length })
+  t.strictSame(readWal(whole), { metadata, entries, wholeBytes: whole.length })
   const kept = frames[0]!.length + frames[1]!.length
   for (let length = kept; length < whole.length; length += 1) {
-    const { records: left, wholeBytes } = read(whole.subarray(0, length))
-    if (left.length !== 2 || wholeBytes !== kept)
-      t.fail(`cut at ${length}: ${left.length} records, ${wholeBytes} bytes`)
+    const { entries: left, wholeBytes } = readWal(whole.subarray(0, length))
+    if (left.length !== 1 || wholeBytes !== kept)
+      t.fail(`cut at ${length}: ${left.length} entries, ${wholeBytes} bytes`)
   }
   for (let at = kept; at < whole.length; at += 1) {
     const flipped = Buffer.from(whole)
     flipped[at]! ^= 1
-    if (read(flipped).records.length !== 2) t.fail(`flipped at ${at}: taken for whole`)
+    if (readWal(flipped).entries.length !== 1) t.fail(`flipped at ${at}: taken for whole`)
   }
 
   const dataDir = folder(t)
   const log = join(dataDir, WAL_FILE)
+  const put = { key: base64('a'), value: base64('1') }
   const first = open(dataDir)
-  await first.write((batch) => batch.put('a', keyBytes('1'), 0n))
-  await first.grantLease(5n, 600n)
-  await first.write((batch) => batch.put('b', keyBytes('2'), 5n))
+  const { unary } = asking(first)
+  await unary('KV/Put', put)
+  await unary('Lease/LeaseGrant', { ID: '5', TTL: '600' })
+  await unary('KV/Put', { key: base64('b'), value: base64('2'), lease: '5' })
+  await t.rejects(unary('Lease/LeaseGrant', { ID: '5', TTL: '600' }), { code: 'FailedPrecondition' })
+  const { memberId, clusterId } = first
   first.close()
   t.equal(statSync(log).mode & 0o777, 0o600)
   t.equal(statSync(join(dataDir, 'member')).mode & 0o777, 0o700)
@@ -288,21 +401,25 @@ t.test('log: a torn tail is cut off, whatever was torn', async (t) => {
   appendFileSync(log, readFileSync(log).subarray(0, 20))
   const second = open(dataDir)
   t.equal(statSync(log).size, size, 'half a record is gone')
-  t.equal(second.store.revision, 3n)
-  t.match(second.leases.get(5n), { ttlSeconds: 600n, keys: new Set(['b']) })
-  await second.revokeLease(5n)
+  t.strictSame([second.memberId, second.clusterId], [memberId, clusterId])
+  t.equal(second.door.status.term, 3, 'each start is an election')
+  t.equal(second.state.store.revision, 3n)
+  t.match(second.state.leases.get(5n), { ttlSeconds: 600n, keys: new Set(['b']) })
+  await asking(second).unary('Lease/LeaseRevoke', { ID: '5' })
+  const { size: revoked } = statSync(log)
   second.close()
   const third = open(dataDir)
-  t.equal(third.store.index.latest('b'), undefined, 'a lease takes its keys along, over a restart too')
-  t.equal(third.store.revision, 4n)
+  t.equal(third.state.store.index.latest('b'), undefined, 'a lease takes its keys along, over a restart too')
+  t.equal(third.state.store.revision, 4n)
   third.close()
-  truncateSync(log, size - 1)
+  truncateSync(log, revoked - 1)
   const fourth = open(dataDir)
-  t.equal(fourth.store.revision, 2n, 'what was cut into is gone whole')
+  t.equal(fourth.state.store.revision, 3n, 'what was cut into is gone whole')
   fourth.close()
   t.strictSame(
-    (await readStore(dataDir)).map(({ key, value, revision }) => `${key}=${text(value)}@${revision}`),
-    ['a=1@2'],
+    (await readStore(dataDir)).map(({ key, value }) => `${key}=${text(value)}`),
+    ['a=1', 'b=2'],
+    'a thief reads what was put, deleted or not',
   )
 })
 
@@ -372,7 +489,7 @@ t.test('member: kill -9 takes nothing that was acknowledged', async (t) => {
   const ended = new Promise<void>((resolve) => again.member.process.once('exit', () => resolve()))
   again.member.process.child.kill('SIGTERM')
   await ended
-  t.equal(again.member.process.exited?.code, 0)
+  t.match(again.member.process.exited, { code: null, signal: 'SIGTERM' }, 'it ends by the signal that it got')
 })
 
 t.test('a sample of the recorded rows', async (t) => {
