@@ -12,7 +12,7 @@ import { bindPod, evictPod } from './registry/bindings.ts'
 import { createObject } from './registry/create.ts'
 import { deleteCollection, deleteObject } from './registry/delete.ts'
 import { pathSegmentErrors } from './registry/names.ts'
-import { negotiate, NOT_FOUND } from './registry/negotiation.ts'
+import { negotiate, NOT_FOUND, PROTOBUF } from './registry/negotiation.ts'
 import type { AcceptedForm } from './registry/negotiation.ts'
 import { patchObject } from './registry/patch.ts'
 import { getObject, listObjects } from './registry/read.ts'
@@ -27,6 +27,10 @@ import { requestToken } from './registry/token-request.ts'
 import type { TokenIssuer } from './registry/token-request.ts'
 import { modifyObject, updateObject } from './registry/update.ts'
 import { startWatch } from './registry/watch.ts'
+import { message } from './schema/message-fields.ts'
+import { encodeMessage } from './schema/protobuf-encoder.ts'
+import { encodeEnvelope } from './storage/codec.ts'
+import type { Typed } from './storage/codec.ts'
 import type { Responder } from './respond.ts'
 import { ordered } from './respond.ts'
 
@@ -175,27 +179,37 @@ async function serveWatch(call: ApiCall, asked: Asked, form: AcceptedForm, conte
     }
     return form.as === undefined ? ordered(object) : partialMetadata(object)
   }
-  const lines: string[] = []
+  const lines: Buffer[] = []
   let begun = false
+  let ended = false
   const watch = await startWatch(call, context, {
     event(type, object) {
       const whole =
         type === 'ERROR' || type === 'BOOKMARK' ? bookmarkForm(type, object, form) : shown(object as KubeObject)
-      const line = `${JSON.stringify({ type, object: whole })}\n`
+      const line = watchFrame(form, type, whole)
       asked.responder.witness(line)
       if (begun) response.write(line)
       else lines.push(line)
     },
-    end: () => (begun ? response.end() : void lines.push('')),
+    end: () => (begun ? response.end() : void (ended = true)),
   })
-  asked.responder.begin(200, { 'Content-Type': 'application/json' })
+  const isProtobuf = form.media === PROTOBUF
+  asked.responder.begin(200, { 'Content-Type': isProtobuf ? `${PROTOBUF};stream=watch` : 'application/json' })
   response.flushHeaders()
   begun = true
-  const ended = lines.at(-1) === ''
-  if (lines.length > 0) response.write(lines.join(''))
+  if (lines.length > 0) response.write(Buffer.concat(lines))
   if (ended) response.end()
   response.once('close', () => watch.stop())
   if (response.destroyed) watch.stop()
+}
+
+/** A line of JSON; in protobuf a WatchEvent behind its length, with the object in its own envelope. */
+function watchFrame({ media }: AcceptedForm, type: string, object: object): Buffer {
+  if (media !== PROTOBUF) return Buffer.from(`${JSON.stringify({ type, object })}\n`)
+  const event = encodeMessage({ type, object: encodeEnvelope(object as Typed) }, message('WatchEvent'))
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(event.length)
+  return Buffer.concat([length, event])
 }
 
 function bookmarkForm(type: 'ERROR' | 'BOOKMARK', object: object, form: AcceptedForm): object {

@@ -13,12 +13,18 @@ import {
   groupDocument,
   groupList,
   isAggregated,
-  openApiDocument,
-  openApiIndex,
   resourceList,
   servedPaths,
   takesDiscovery,
 } from './registry/discovery.ts'
+import {
+  ASKED_SWAGGER,
+  openApiDocument,
+  openApiIndex,
+  SWAGGER_PROTOBUF,
+  swaggerDocument,
+  swaggerProtobuf,
+} from './registry/open-api.ts'
 import { negotiate } from './registry/negotiation.ts'
 import { versionInfo } from './server-version.ts'
 import type { ServerVersion } from './server-version.ts'
@@ -30,6 +36,7 @@ const OWN_PATHS = [
   '/healthz',
   '/livez',
   '/metrics',
+  '/openapi/v2',
   '/openapi/v3',
   '/openid/v1/jwks',
   '/readyz',
@@ -99,7 +106,14 @@ export class NonResourcePaths {
     return true
   }
 
-  #openApi({ responder }: Asked, [version, ...rest]: string[]): boolean {
+  #openApi({ request, responder }: Asked, [version, ...rest]: string[]): boolean {
+    if (version === 'v2' && rest.length === 0) {
+      const { accept = '' } = request.headers
+      const asksProtobuf = accept.includes(ASKED_SWAGGER) || accept.includes(SWAGGER_PROTOBUF)
+      if (asksProtobuf) responder.bytes(200, swaggerProtobuf(), { 'Content-Type': SWAGGER_PROTOBUF })
+      else responder.json(200, swaggerDocument())
+      return true
+    }
     if (version !== 'v3') return false
     const document = rest.length === 0 ? openApiIndex() : openApiDocument(rest.join('/'))
     if (!document) return false

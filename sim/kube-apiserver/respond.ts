@@ -5,7 +5,10 @@ import type { KubeList, KubeObject } from '../../lib/kube/object.ts'
 import { StatusError } from '../../lib/kube/status.ts'
 import type { Status } from '../../lib/kube/status.ts'
 import type { ApiRequest, ApiResponse } from './contract.ts'
+import { encodeEnvelope } from './storage/codec.ts'
+import type { Typed } from './storage/codec.ts'
 import { tidyMetadata } from './registry/metadata.ts'
+import { PROTOBUF, statusMedia } from './registry/negotiation.ts'
 import type { AcceptedForm } from './registry/negotiation.ts'
 import { listItem } from './registry/read.ts'
 import type { Resource } from './registry/resource.ts'
@@ -62,6 +65,10 @@ export class Responder {
     this.#send(code, Buffer.from(text), { 'Content-Type': 'text/plain; charset=utf-8', ...headers })
   }
 
+  bytes(code: number, body: Buffer, headers: Headers): void {
+    this.#send(code, body, headers)
+  }
+
   /** net/http's own answer for a path that nobody serves. */
   pageNotFound(): void {
     this.text(404, '404 page not found\n', { 'X-Content-Type-Options': 'nosniff' })
@@ -70,7 +77,10 @@ export class Responder {
   status(status: Status, headers: Headers = {}): void {
     const seconds = status.details?.retryAfterSeconds
     const retry: Headers = seconds === undefined ? {} : { 'Retry-After': String(seconds) }
-    this.json(status.code ?? 200, status, { ...retry, ...headers })
+    const code = status.code ?? 200
+    const media = statusMedia(this.#request.headers.accept)
+    if (media === PROTOBUF) this.#protobuf(code, { ...status }, { ...retry, ...headers })
+    else this.json(code, status, { ...retry, ...headers })
   }
 
   json(code: number, value: object, headers: Headers = {}): void {
@@ -88,9 +98,14 @@ export class Responder {
     const texts = warning === undefined ? warnings : [warning, ...warnings]
     const headers: Headers = texts.length === 0 ? {} : { Warning: texts.map((text) => `299 - ${JSON.stringify(text)}`) }
     const shown = body.kind === 'Status' ? body : shaped(body as KubeObject | KubeList, form, resource, query)
-    if (form.media !== 'application/yaml') return this.json(code, shown, headers)
+    if (form.media === PROTOBUF) return this.#protobuf(code, shown as Typed, headers)
+    if (form.media === 'application/json') return this.json(code, shown, headers)
     const { stringify } = await import('../../lib/settings/yaml.ts')
     this.#send(code, Buffer.from(stringify(shown)), { 'Content-Type': 'application/yaml', ...headers })
+  }
+
+  #protobuf(code: number, value: Typed, headers: Headers): void {
+    this.#send(code, encodeEnvelope(value), { 'Content-Type': PROTOBUF, ...headers })
   }
 
   #send(code: number, body: Buffer, headers: Headers): void {

@@ -131,59 +131,6 @@ function aggregatedSubresource([subresource, { group = '', version = '', kind, v
   return { subresource, responseKind: { group, version, kind }, verbs }
 }
 
-/** GET /openapi/v3. */
-export function openApiIndex(): object {
-  const paths = Object.fromEntries(
-    [...new Set(RESOURCES.map(openApiPath))].map((path) => [
-      path,
-      { serverRelativeURL: `/openapi/v3/${path}?hash=${hashOf(path)}` },
-    ]),
-  )
-  return { paths }
-}
-
-function openApiPath({ group, version }: Resource): string {
-  return group === '' ? `api/${version}` : `apis/${group}/${version}`
-}
-
-function hashOf(path: string): string {
-  return createHash('sha512')
-    .update(JSON.stringify(openApiDocument(path) ?? ''))
-    .digest('hex')
-    .toUpperCase()
-}
-
-/**
- * GET /openapi/v3/<path>: only what kubectl asks it for, whether a PATCH of a kind takes `fieldValidation`. Schemas are not
- * described.
- */
-export function openApiDocument(path: string): object | undefined {
-  const found = RESOURCES.filter((each) => openApiPath(each) === path && each.verbs.includes('patch'))
-  if (!RESOURCES.some((each) => openApiPath(each) === path)) return undefined
-  const parameters = ['dryRun', 'fieldManager', 'fieldValidation', 'force'].map((name) => ({
-    name,
-    in: 'query',
-    schema: { type: 'string', uniqueItems: true },
-  }))
-  const paths = found.map((resource) => {
-    const { group, version, kind } = resource
-    const base = resource.namespaced ? `/${path}/namespaces/{namespace}` : `/${path}`
-    const patch = {
-      parameters,
-      responses: { '200': { description: 'OK' } },
-      'x-kubernetes-action': 'patch',
-      'x-kubernetes-group-version-kind': { group, version, kind },
-    }
-    return [`${base}/${resource.resource}/{name}`, { patch }]
-  })
-  return {
-    openapi: '3.0.0',
-    info: { title: 'Kubernetes', version: 'unversioned' },
-    paths: Object.fromEntries(paths) as object,
-    components: { schemas: {} },
-  }
-}
-
 /** GET /: every path that is served. */
 export function servedPaths(more: readonly string[]): object {
   const groups = GROUPS.flatMap((group) => [

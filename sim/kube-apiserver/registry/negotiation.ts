@@ -1,8 +1,10 @@
 /** Which form of an answer a client takes: apiserver/pkg/endpoints/handlers/negotiation. */
 import { failure, StatusError } from '../../../lib/kube/status.ts'
 
+export const PROTOBUF = 'application/vnd.kubernetes.protobuf'
+
 export interface AcceptedForm {
-  media: 'application/json' | 'application/yaml'
+  media: 'application/json' | 'application/yaml' | typeof PROTOBUF
   /** `Table`, `PartialObjectMetadata`, `PartialObjectMetadataList`, `APIGroupDiscoveryList`. */
   as?: string
   group?: string
@@ -16,12 +18,13 @@ interface Clause {
   quality: number
 }
 
-const AVAILABLE = 'application/json, application/yaml, application/vnd.kubernetes.protobuf'
+const AVAILABLE = `application/json, application/yaml, ${PROTOBUF}`
 const METADATA_KINDS = new Set(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'])
 
 /** Objects: whole, as a Table or as metadata. */
-export function isObjectForm({ as, group, version }: AcceptedForm): boolean {
+export function isObjectForm({ as, group, version, media }: AcceptedForm): boolean {
   if (as === undefined) return true
+  if (as === 'Table' && media === PROTOBUF) return false
   return METADATA_KINDS.has(as) && group === 'meta.k8s.io' && (version === 'v1' || version === 'v1beta1')
 }
 
@@ -58,8 +61,8 @@ function formOf({ type, parameters }: Clause): AcceptedForm | undefined {
   const media =
     type === '*/*' || type === 'application/*' || type === 'application/json'
       ? 'application/json'
-      : type === 'application/yaml'
-        ? 'application/yaml'
+      : type === 'application/yaml' || type === PROTOBUF
+        ? type
         : undefined
   if (!media) return undefined
   const [as, group, version] = ['as', 'g', 'v'].map((name) => parameters.get(name))
@@ -72,7 +75,16 @@ function formOf({ type, parameters }: Clause): AcceptedForm | undefined {
   }
 }
 
-const BODY_MEDIA = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
+/** How a Status is answered: in the first form that the client takes, JSON where it takes none. */
+export function statusMedia(accept: string | undefined): AcceptedForm['media'] {
+  return (
+    clausesOf(accept ?? '')
+      .map(formOf)
+      .find((form) => form !== undefined)?.media ?? 'application/json'
+  )
+}
+
+const BODY_MEDIA = ['application/json', 'application/yaml', PROTOBUF]
 
 /** The media type of a request's body; nothing said is JSON. */
 export function bodyMedia(contentType: string | undefined): string {

@@ -72,6 +72,13 @@ export function message(name: string): Message {
   )
 }
 
+/** Which package a message is of: meta/v1, core/v1, or the group that uses it. */
+export function homeOf(name: string): 'meta' | 'core' | 'group' {
+  const holds = (table: string): boolean => table.includes(`\n${name}: `)
+  if (holds(META_V1)) return 'meta'
+  return holds(CORE_V1) || holds(POD_V1) ? 'core' : 'group'
+}
+
 function listMessage(item: Message): Message {
   const name = `${item.name}List`
   return messages.get(name) ?? remember(name, [`metadata 1 ListMeta`, `items 2! []${item.name}`].map(parseField))

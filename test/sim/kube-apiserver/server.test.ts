@@ -171,6 +171,60 @@ t.test('typed clients send protobuf', async (t) => {
   })
 })
 
+t.test('typed clients are answered in protobuf where they ask for it', async (t) => {
+  const headers = { accept: 'application/vnd.kubernetes.protobuf,application/json' }
+  const one = await admin.request({ path: `${SECRETS}/typed`, headers })
+  t.equal(one.headers['content-type'], 'application/vnd.kubernetes.protobuf')
+  t.match(one.text, /^k8s\0.*\n.*\n.*v1.*Secret/)
+  const list = await admin.request({ path: SECRETS, headers })
+  t.match(list.text, /^k8s\0[^]*\nSecretList[^]*typed/)
+  const refusal = await admin.request({ path: `${SECRETS}/never`, headers })
+  t.equal(refusal.status, 404)
+  t.match(refusal.text, /^k8s\0[^]*Status[^]*Failure[^]*secrets "never" not found/)
+  const watch = await admin.request({ path: `${SECRETS}?watch=1&timeoutSeconds=1&resourceVersion=0`, headers })
+  t.equal(watch.headers['content-type'], 'application/vnd.kubernetes.protobuf;stream=watch')
+  t.match(watch.text, /\n.ADDED[^]*k8s\0[^]*typed/)
+  const table = { accept: 'application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1,application/json' }
+  t.equal((await admin.request({ path: SECRETS, headers: table })).headers['content-type'], 'application/json')
+})
+
+t.test('what a client may say and what it may not', async (t) => {
+  const strict = `${CONFIG_MAPS}?fieldValidation=Strict`
+  const odd = { metadata: { name: 'odd', nope: 1 }, data: { a: '1' } }
+  t.strictSame(await refused(admin, strict, 'POST', odd), [
+    400,
+    'Status',
+    'BadRequest',
+    'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "metadata.nope"',
+  ])
+  const warned = await admin.request({ path: CONFIG_MAPS, method: 'POST', body: odd })
+  t.match(warned, { status: 201, headers: { warning: '299 - "unknown field \\"metadata.nope\\""' } })
+  t.notMatch(warned.text, /nope/)
+  t.match(await admin.request({ path: `${CONFIG_MAPS}?fieldValidation=Ignore`, method: 'POST', body: odd }), {
+    status: 409,
+    headers: { warning: undefined },
+  })
+  const service = await admin.create('/api/v1/namespaces/default/services', {
+    metadata: { name: 'given' },
+    spec: { type: 'NodePort', ports: [{ port: 80 }] },
+  })
+  t.match(service['spec'], {
+    clusterIP: /^10\.(9[6-9]|1\d\d)\./,
+    ports: [{ nodePort: /^3[0-2]\d{3}$/, targetPort: 80 }],
+  })
+  const taken = { metadata: { name: 'second' }, spec: { clusterIP: '10.96.0.1', ports: [{ port: 80 }] } }
+  t.strictSame(await refused(admin, '/api/v1/namespaces/default/services', 'POST', taken), [
+    422,
+    'Status',
+    'Invalid',
+    'Service "second" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.1"]: failed to allocate IP 10.96.0.1: provided IP is already allocated',
+  ])
+  const explained = JSON.parse((await admin.request({ path: '/openapi/v3/api/v1' })).text) as {
+    components: { schemas: Record<string, { properties: object }> }
+  }
+  t.match(explained.components.schemas['io.k8s.api.core.v1.PodSpec']?.properties, { nodeName: { type: 'string' } })
+})
+
 t.test('a Pod is bound, reports and goes with its grace period', async (t) => {
   const pods = '/api/v1/namespaces/default/pods'
   await admin.create('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } })
