@@ -1,4 +1,10 @@
-/** The dialling side: opens a connection and verifies the server by Go's rules before anything is said on it. */
+/**
+ * The dialling side: opens a connection and verifies the server by Go's rules before anything is said on it.
+ *
+ * A client certificate goes to whoever asks for one, whatever CAs it names. Go's tls.Config.Certificates would hold it back
+ * from a server that names others; but client-go and etcd set GetClientCertificate, which is asked for no such thing
+ * (client-go/transport/transport.go, etcd/client/pkg/transport/listener.go).
+ */
 import { isIP, type Socket } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { answerToServerChain } from '../x509/handshake-answer.ts'
@@ -81,7 +87,7 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
       if (label === 'CLIENT_RANDOM' && !isDecided) refuse()
     })
     const timer = setTimeout(() => {
-      reject(new Refusal(undefined, 'handshake_timeout', `net/http: TLS handshake timeout: ${address}:${port}`))
+      reject(new Refusal(undefined, 'handshake_timeout', 'net/http: TLS handshake timeout'))
       socket.destroy()
     }, timeoutMs)
     socket.on('error', (error) => {
@@ -92,7 +98,7 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
     })
     socket.once('close', () => {
       clearTimeout(timer)
-      reject(new Refusal(undefined, 'EOF', `${address}:${port}: connection closed in the handshake`))
+      reject(new Refusal(undefined, 'EOF', 'EOF'))
     })
     socket.once('secureConnect', () => {
       if (!isDecided && refuse()) return
@@ -107,11 +113,13 @@ function refuseServer(socket: TLSSocket, options: DialOptions): Refusal | undefi
   const chain = peerChain(socket)
   if (chain.length === 0) {
     const text = 'tls: received empty certificates message'
-    return new Refusal('cert-verify', 'unparsable', text, { alert: ALERTS.decode_error })
+    return new Refusal('cert-verify', 'unparsable', text, { alert: ALERTS.decode_error, who: 'us' })
   }
   const verification = options.insecureSkipVerify
     ? undefined
     : { roots: certPool(options.caPem ?? ''), time: new Date(), host: options.serverName }
   const answer = answerToServerChain(chain, verification)
-  return answer.ok ? undefined : new Refusal('cert-verify', answer.code, answer.error, { alert: answer.alert })
+  return answer.ok
+    ? undefined
+    : new Refusal('cert-verify', answer.code, answer.error, { alert: answer.alert, who: 'us' })
 }

@@ -8,7 +8,7 @@ import { servingKeyOf } from './serving-key.ts'
 import type { ServingKey } from './answer-hello.ts'
 
 export interface HandshakeEvents {
-  /** A line of the key log (NSS format). Asked for only where certificates are. */
+  /** A line of the key log (NSS format). The first comes while the socket still knows its ends. */
   keylog: (line: Buffer, socket: TLSSocket) => void
   secure: (socket: TLSSocket) => void
   failed: (error: Error, socket: TLSSocket) => void
@@ -87,7 +87,7 @@ export class HandshakeServers {
       sessionTimeout: TICKET_LIFETIME_S,
       ...(negotiatesAlpn ? { ALPNProtocols: [...alpn] } : {}),
     })
-    if (asks) server.on('keylog', this.#events.keylog)
+    server.on('keylog', this.#events.keylog)
     server.on('secureConnection', this.#events.secure)
     server.on('tlsClientError', this.#events.failed)
     return server

@@ -160,7 +160,8 @@ class Front {
     raw.once('close', () => {
       clearTimeout(arrival.timer)
       this.#byEnds.delete(key)
-      this.#tell(arrival, new Refusal(undefined, 'EOF', 'EOF'))
+      // Whatever the TLS socket has to say of the same end comes first.
+      setImmediate(() => this.#tell(arrival, new Refusal(undefined, 'EOF', 'EOF')))
     })
     this.#readHello(arrival)
   }

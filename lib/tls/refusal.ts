@@ -65,16 +65,11 @@ export const FOREIGN_ERRORS: readonly ForeignError[] = [
     layer: 'tcp',
     who: 'them',
     code: 'ECONNREFUSED',
-    text: (_, subject) => `${subject}connection refused`,
+    text: (_, subject) => `${subject}connect: connection refused`,
   },
-  { match: /EHOSTUNREACH|ENETUNREACH/, layer: 'route', text: (_, subject) => `${subject}no route to host` },
-  { match: /^(EACCES|EPERM)$/, layer: 'os', who: 'us', text: (match, subject) => `${subject}${match[1]}` },
-  {
-    match: /socket hang up|disconnected before secure TLS connection/,
-    ...NOBODY,
-    code: 'EOF',
-    text: said('EOF'),
-  },
+  { match: /ENETUNREACH/, ...NOBODY, text: (_, subject) => `${subject}connect: network is unreachable` },
+  { match: /^(EACCES|EPERM)/, layer: 'os', who: 'us', text: (match, subject) => `${subject}${match.input}` },
+  { match: /socket hang up|before secure TLS connection/, ...NOBODY, code: 'EOF', text: said('EOF') },
   {
     match: /ECONNRESET/,
     ...NOBODY,
@@ -83,9 +78,10 @@ export const FOREIGN_ERRORS: readonly ForeignError[] = [
   },
   { match: /EPIPE/, ...NOBODY, code: 'EPIPE', text: (_, subject) => `${subject}write: broken pipe` },
   {
-    match: /WRONG_VERSION_NUMBER|HTTP_REQUEST|wrong version number|http request/,
-    layer: 'app',
-    who: 'us',
+    // What came is no TLS, and nobody has refused anything.
+    match: /WRONG_VERSION_NUMBER|wrong version number/,
+    side: 'client',
+    ...NOBODY,
     code: 'not_tls',
     text: said('tls: first record does not look like a TLS handshake'),
   },
@@ -108,7 +104,7 @@ export const FOREIGN_ERRORS: readonly ForeignError[] = [
     text: said('tls: invalid signature by the client certificate'),
   },
   {
-    match: /BAD_RECORD_MAC|bad record mac/,
+    match: /BAD_RECORD_MAC|bad record mac|CIPHER_OPERATION_FAILED/,
     ...ours('bad_record_mac'),
     text: said('local error: tls: bad record MAC'),
   },

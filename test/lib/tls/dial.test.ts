@@ -233,7 +233,7 @@ t.test('nobody there, and nobody who speaks', async (t) => {
   t.match(await refusal({ port: gone.port }), {
     layer: 'tcp',
     code: 'ECONNREFUSED',
-    message: `dial tcp ${ADDRESS}:${gone.port}: connection refused`,
+    message: `dial tcp ${ADDRESS}:${gone.port}: connect: connection refused`,
   })
   const sockets = new Set<Socket>()
   const silent = await rawServer((socket) => sockets.add(socket))
@@ -247,7 +247,7 @@ t.test('nobody there, and nobody who speaks', async (t) => {
   t.match(await refusal({ port: silent.port, timeoutMs: 100 }), {
     layer: undefined,
     code: 'handshake_timeout',
-    message: `net/http: TLS handshake timeout: ${ADDRESS}:${silent.port}`,
+    message: 'net/http: TLS handshake timeout',
   })
   for (const { port } of [rude, shy]) {
     const found = await refusal({ port })
