@@ -118,6 +118,7 @@ export class Components {
       MTLS_RANGE_FACE: face,
       MTLS_RANGE_BACK: back,
       MTLS_RANGE_LOOP: loop,
+      MTLS_RANGE_ROOT: join(this.#options.run.path, 'hosts', launch.host),
       ...(launch.version ? { MTLS_RANGE_VERSION: `v${launch.version.replace(/^v/, '')}` } : {}),
     }
   }

@@ -6,6 +6,7 @@
  * - MTLS_RANGE_FACE: the address it dials out from, and that others dial
  * - MTLS_RANGE_BACK: the address its listeners really bind; only the wire dials it
  * - MTLS_RANGE_LOOP: this host's own 127.0.0.1
+ * - MTLS_RANGE_ROOT: the folder that stands for its root
  */
 import { isLoopback } from '../tls/loopback.ts'
 
@@ -14,6 +15,7 @@ export interface Place {
   face?: string
   back?: string
   loop?: string
+  root?: string
 }
 
 export function placeFromEnvironment(env: NodeJS.ProcessEnv = process.env): Place {
@@ -21,6 +23,7 @@ export function placeFromEnvironment(env: NodeJS.ProcessEnv = process.env): Plac
   if (env['MTLS_RANGE_FACE']) place.face = env['MTLS_RANGE_FACE']
   if (env['MTLS_RANGE_BACK']) place.back = env['MTLS_RANGE_BACK']
   if (env['MTLS_RANGE_LOOP']) place.loop = env['MTLS_RANGE_LOOP']
+  if (env['MTLS_RANGE_ROOT']) place.root = env['MTLS_RANGE_ROOT']
   return place
 }
 

@@ -739,8 +739,7 @@ export const FLAGS: FlagTable = [
     type: 'string',
     default: '',
     deprecated: 'set it in the config file',
-    effect: 'inert',
-    reason: NOT_SIMULATED,
+    effect: 'honoured',
   },
   {
     name: 'pod-max-pids',
@@ -977,8 +976,7 @@ export const FLAGS: FlagTable = [
     type: 'duration',
     default: '1m0s',
     deprecated: 'set it in the config file',
-    effect: 'inert',
-    reason: NOT_SIMULATED,
+    effect: 'honoured',
   },
   {
     name: 'system-cgroups',

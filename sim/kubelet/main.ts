@@ -76,9 +76,9 @@ async function run(settings: KubeletSettings): Promise<void> {
   const keyPair = servingCertificate(settings)
   const client = settings.kubeconfigFile === undefined ? undefined : clientOf(settings.kubeconfigFile, place)
   const nodeIp = settings.nodeIp ?? place.face ?? '127.0.0.1'
-  const { nodeName } = settings
+  const { nodeName, staticPodPath, syncMs } = settings
   if (client === undefined) klogS('I', 'server.go:655', 'Standalone mode, no API client')
-  const pods = new NodePods({ client, nodeName, nodeIp })
+  const pods = new NodePods({ client, nodeName, nodeIp, staticPodPath, hostRoot: place.root, syncMs })
   const gate = new Gate(settings, client, clientCaPem)
   const handler = new Handler({ settings, pods, gate, version })
 
@@ -92,9 +92,10 @@ async function run(settings: KubeletSettings): Promise<void> {
     })
   }
   if (settings.healthzPort > 0) await listenHealthz(place, settings)
-  if (!client) return
-  const { nodeLabels: labels, registerNode: register, port } = settings
-  new Node({ client, name: nodeName, ip: nodeIp, port, labels, version, minorVersion, register }).start()
+  if (client) {
+    const { nodeLabels: labels, registerNode: register, port } = settings
+    new Node({ client, name: nodeName, ip: nodeIp, port, labels, version, minorVersion, register }).start()
+  }
   pods.start()
 }
 

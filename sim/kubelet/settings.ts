@@ -35,6 +35,10 @@ export interface KubeletSettings {
   enableProfilingHandler: boolean
   enableDebugFlagsHandler: boolean
   fineGrainedAuthorization: boolean
+  /** A file or a folder of Pods that nobody admits. */
+  staticPodPath: string | undefined
+  /** How often a Pod's volumes are read again. */
+  syncMs: number
   /** The file's members with defaults filled in, as /configz shows them. */
   configuration: Record<string, unknown>
 }
@@ -49,6 +53,7 @@ const MOST_PORT = 65_535
 const TOKEN_CACHE_MS = 120_000
 const ALLOWED_CACHE_MS = 300_000
 const DENIED_CACHE_MS = 30_000
+const SYNC_MS = 60_000
 
 const TLS_VERSIONS: ReadonlyMap<string, TlsVersion> = new Map([
   ['', 'TLSv1.2'],
@@ -124,6 +129,8 @@ export function settingsOf(flags: FlagSet, minorVersion: number, hostname: strin
     enableSystemLogHandler: flag(file, 'enableSystemLogHandler') ?? true,
     enableProfilingHandler: flag(file, 'enableProfilingHandler') ?? true,
     enableDebugFlagsHandler: flag(file, 'enableDebugFlagsHandler') ?? true,
+    staticPodPath: given('pod-manifest-path', text, word(file, 'staticPodPath'), '') || undefined,
+    syncMs: given('sync-frequency', duration, span(file, 'syncFrequency'), SYNC_MS),
     // beta and on in 1.33
     fineGrainedAuthorization: flag(gates, 'KubeletFineGrainedAuthz') ?? minorVersion >= 33,
   }

@@ -4,6 +4,7 @@
  */
 import { StatusError, type KubeClient } from '../../../lib/kube/client.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
+import type { TokenCache } from './token-cache.ts'
 import { specOf, type ContainerSpec, type KeyToPath, type Volume } from './pod-spec.ts'
 
 const TOKEN_SECONDS = 3607
@@ -13,17 +14,25 @@ export class NotYet extends Error {}
 
 type Data = ReadonlyMap<string, Buffer>
 
+export interface PodFacts {
+  podIp: string
+  nodeName: string
+  nodeIp: string
+}
+
 /** One reading of one Pod's sources: each object is asked for once. */
 export class PodSources {
-  readonly #client: KubeClient
+  readonly #client: KubeClient | undefined
   readonly #pod: KubeObject
-  readonly #facts: { podIp: string; nodeName: string; nodeIp: string }
+  readonly #facts: PodFacts
+  readonly #tokens: TokenCache
   readonly #read = new Map<string, Promise<Data | undefined>>()
 
-  constructor(client: KubeClient, pod: KubeObject, facts: { podIp: string; nodeName: string; nodeIp: string }) {
+  constructor(client: KubeClient | undefined, pod: KubeObject, facts: PodFacts, tokens: TokenCache) {
     this.#client = client
     this.#pod = pod
     this.#facts = facts
+    this.#tokens = tokens
   }
 
   /** @throws NotYet */
@@ -106,7 +115,7 @@ export class PodSources {
 
   async #fetch(resource: 'secrets' | 'configmaps', name: string): Promise<Data | undefined> {
     try {
-      const object = await this.#client.get(
+      const object = await this.#api.get(
         `/api/v1/namespaces/${this.#namespace}/${resource}/${encodeURIComponent(name)}`,
       )
       const plain = Object.entries((object['data'] ?? {}) as Record<string, string>)
@@ -124,25 +133,19 @@ export class PodSources {
 
   async #token(audience: string | undefined, expirationSeconds: number): Promise<string> {
     const { name = '', uid = '' } = this.#pod.metadata
-    const account = specOf(this.#pod).serviceAccountName ?? 'default'
+    const serviceAccount = specOf(this.#pod).serviceAccountName ?? 'default'
+    const asked = { namespace: this.#namespace, serviceAccount, audience, expirationSeconds, pod: { name, uid } }
     try {
-      const answer = await this.#client.create(
-        `/api/v1/namespaces/${this.#namespace}/serviceaccounts/${account}/token`,
-        {
-          kind: 'TokenRequest',
-          apiVersion: 'authentication.k8s.io/v1',
-          metadata: {},
-          spec: {
-            audiences: audience === undefined ? [] : [audience],
-            expirationSeconds,
-            boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name, uid },
-          },
-        },
-      )
-      return (answer['status'] as { token?: string } | undefined)?.token ?? ''
+      return await this.#tokens.token(this.#api, asked)
     } catch (error) {
       throw new NotYet((error as Error).message)
     }
+  }
+
+  /** A standalone kubelet has no API to read from. */
+  get #api(): KubeClient {
+    if (!this.#client) throw new NotYet('no API client')
+    return this.#client
   }
 
   #field(path: string): string {

@@ -55,6 +55,7 @@ export interface Volume {
   configMap?: { name?: string; items?: KeyToPath[]; optional?: boolean }
   projected?: { sources?: VolumeProjection[] }
   downwardAPI?: { items?: { path: string; fieldRef?: { fieldPath: string } }[] }
+  hostPath?: { path: string; type?: string }
 }
 
 export interface PodSpec {

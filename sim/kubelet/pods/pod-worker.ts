@@ -7,15 +7,25 @@ import type { KubeObject } from '../../../lib/kube/object.ts'
 import { Container } from '../container/container.ts'
 import { declaredPort } from '../container/declared-port.ts'
 import { PodNetwork } from '../container/pod-network.ts'
+import { hostFolder } from './host-path.ts'
+import { createMirror, deleteMirror } from './mirror-pod.ts'
 import { expand, PodSources } from './pod-sources.ts'
-import { specOf, type ContainerSpec } from './pod-spec.ts'
+import { specOf, type ContainerSpec, type Volume } from './pod-spec.ts'
 import { podStatus, type ContainerState } from './pod-status.ts'
+import { TokenCache } from './token-cache.ts'
 
 export interface PodWorkerOptions {
-  client: KubeClient
+  /** Undefined of a standalone kubelet. */
+  client: KubeClient | undefined
   nodeName: string
   nodeIp: string
   podIp: string
+  /** The folder that stands for this node's root, in a run. */
+  hostRoot: string | undefined
+  /** How often volumes are read again. */
+  syncMs: number
+  /** From a file: what the API shows of it is another object. */
+  isStatic: boolean
 }
 
 const RETRIES_MS = [50, 100, 200, 400, 800, 1000]
@@ -36,6 +46,9 @@ export class PodWorker {
   #waiting: { reason: string; message: string } | undefined
   #reporting = Promise.resolve()
   #reported = ''
+  readonly #tokens = new TokenCache()
+  /** Of a static Pod, once kube-apiserver took it. */
+  #mirror: KubeObject | undefined
 
   constructor(pod: KubeObject, options: PodWorkerOptions) {
     this.pod = pod
@@ -44,6 +57,7 @@ export class PodWorker {
   }
 
   start(): void {
+    if (this.#options.isStatic) void this.#keepMirror()
     this.#run().catch((error: Error) => {
       if (!this.#gone.signal.aborted) this.#say('E', 'Error syncing pod, skipping', error)
     })
@@ -72,6 +86,29 @@ export class PodWorker {
     for (const { container } of this.#states) container?.kill()
   }
 
+  /** The mirror is gone from the API, and is made again. */
+  forgetMirror(): void {
+    this.#mirror = undefined
+    this.#reported = ''
+    if (!this.#gone.signal.aborted) void this.#keepMirror()
+  }
+
+  async #keepMirror(): Promise<void> {
+    const { client, nodeName } = this.#options
+    if (!client) return
+    this.#mirror = await createMirror(client, nodeName, this.pod, this.#gone.signal)
+    // the Pod went while its mirror was made
+    if (this.#gone.signal.aborted && this.#mirror) await deleteMirror(client, this.#mirror).catch(() => {})
+    else this.#report()
+  }
+
+  /** A Pod whose file is gone: its containers end, and what the API shows of it goes. */
+  async remove(): Promise<void> {
+    this.stop()
+    const { client } = this.#options
+    if (client && this.#mirror) await deleteMirror(client, this.#mirror).catch(() => {})
+  }
+
   /** A Pod that is being deleted: its containers end, then the object goes. */
   async terminate(): Promise<void> {
     if (this.#gone.signal.aborted) return
@@ -79,7 +116,7 @@ export class PodWorker {
     const { name = '', namespace = '', uid = '' } = this.pod.metadata
     for (let attempt = 0; ; attempt++) {
       try {
-        await this.#options.client.delete(`/api/v1/namespaces/${namespace}/pods/${name}`, {
+        await this.#options.client?.delete(`/api/v1/namespaces/${namespace}/pods/${name}`, {
           kind: 'DeleteOptions',
           apiVersion: 'v1',
           gracePeriodSeconds: 0,
@@ -99,6 +136,31 @@ export class PodWorker {
     if (!made) return
     for (const [index, container] of made.entries()) this.#begin(this.#states[index]!, container)
     this.#report()
+    void this.#keepVolumes()
+  }
+
+  /** Reads volumes again, as long as the Pod lives: what changed in the API shows in them. Environments stay as they were. */
+  async #keepVolumes(): Promise<void> {
+    const isRead = (volume: Volume): boolean =>
+      [volume.secret, volume.configMap, volume.projected, volume.downwardAPI].some((each) => each !== undefined)
+    if (!specOf(this.pod).volumes?.some(isRead)) return
+    const { signal } = this.#gone
+    while (!signal.aborted) {
+      await delay(this.#options.syncMs, undefined, { signal, ref: false }).catch(() => {})
+      if (signal.aborted) return
+      const sources = this.#sources()
+      for (const { spec, container } of this.#states) {
+        if (!container || container.exitCode !== undefined) continue
+        await this.#mount(spec, container, sources, true).catch((error: Error) => {
+          if (!signal.aborted) this.#say('E', 'Error syncing pod, skipping', error)
+        })
+      }
+    }
+  }
+
+  #sources(): PodSources {
+    const { client, podIp, nodeName, nodeIp } = this.#options
+    return new PodSources(client, this.pod, { podIp, nodeName, nodeIp }, this.#tokens)
   }
 
   #begin(state: ContainerState, container: Container): void {
@@ -136,10 +198,9 @@ export class PodWorker {
 
   /** Reads what the Pod refers to, again and again until all is there; undefined once the Pod is gone. */
   async #makeContainers(): Promise<Container[] | undefined> {
-    const { client, podIp, nodeName, nodeIp } = this.#options
     for (let attempt = 0; !this.#gone.signal.aborted; attempt++) {
       try {
-        const sources = new PodSources(client, this.pod, { podIp, nodeName, nodeIp })
+        const sources = this.#sources()
         return await Promise.all(specOf(this.pod).containers.map((spec) => this.#make(spec, sources)))
       } catch (error) {
         if (attempt === 0) {
@@ -154,7 +215,7 @@ export class PodWorker {
   }
 
   async #make(spec: ContainerSpec, sources: PodSources): Promise<Container> {
-    const { volumes = [], hostname, hostNetwork } = specOf(this.pod)
+    const { hostname, hostNetwork } = specOf(this.pod)
     const name = hostNetwork ? this.#options.nodeName : (hostname ?? this.pod.metadata.name ?? '')
     const own = await sources.environment(spec)
     const environment = new Map([['PATH', PATH], ['HOSTNAME', name], ...own, ['HOME', '/root']])
@@ -169,30 +230,45 @@ export class PodWorker {
       command: [...(spec.command ?? []), ...(spec.args ?? [])].map((word) => expand(word, environment)),
       ...(spec.workingDir ? { folder: spec.workingDir } : {}),
     })
-    for (const { name: volumeName, mountPath, subPath, readOnly = false } of spec.volumeMounts ?? []) {
-      const volume = volumes.find((each) => each.name === volumeName)
+    await this.#mount(spec, container, sources, false)
+    return container
+  }
+
+  async #mount(spec: ContainerSpec, container: Container, sources: PodSources, isAgain: boolean): Promise<void> {
+    const { volumes = [] } = specOf(this.pod)
+    const { hostRoot } = this.#options
+    for (const { name, mountPath, subPath, readOnly = false } of spec.volumeMounts ?? []) {
+      const volume = volumes.find((each) => each.name === name)
       if (!volume) continue
+      if (volume.hostPath && hostRoot !== undefined) {
+        if (!isAgain) container.files.bind(mountPath, hostFolder(hostRoot, volume.hostPath, subPath), readOnly)
+        continue
+      }
+      const isData = volume.secret ?? volume.configMap ?? volume.projected ?? volume.downwardAPI
+      // an empty folder is the container's own from here on, and a part of a volume is never read again
+      if (isAgain && (!isData || subPath !== undefined)) continue
       const files = await sources.volume(volume)
       const one = subPath === undefined ? undefined : files.get(subPath)
-      const isData = volume.secret ?? volume.configMap ?? volume.projected ?? volume.downwardAPI
       if (one) container.files.put(mountPath, one)
       // the kubelet mounts these read-only whatever the Pod says
       else container.files.mount(mountPath, files, readOnly || isData !== undefined)
     }
-    return container
   }
 
   /** Reports the newest status, one report at a time, unless it was said already. */
   #report(): void {
     this.#reporting = this.#reporting.then(async () => {
+      const { client, isStatic } = this.#options
       for (let attempt = 0; !this.#gone.signal.aborted; attempt++) {
-        const { name = '', namespace = '', uid = '' } = this.pod.metadata
+        const shown = isStatic ? this.#mirror : this.pod
+        if (!client || !shown) return
+        const { name = '', namespace = '', uid = '' } = shown.metadata
         const status = this.status
         const text = JSON.stringify(status)
         if (text === this.#reported) return
         try {
           const path = `/api/v1/namespaces/${namespace}/pods/${name}/status`
-          await this.#options.client.patch(path, { metadata: { uid }, status }, STATUS_PATCH)
+          await client.patch(path, { metadata: { uid }, status }, STATUS_PATCH)
           this.#reported = text
           return
         } catch (error) {

@@ -34,6 +34,8 @@ export class FakeApi {
   readonly calls: ApiCall[] = []
   readonly objects = new Map<string, KubeObject>()
   readonly tokens = new Map<string, { username: string; groups: string[] }>()
+  /** A code in the place of an answer. */
+  refuse: (method: string, path: string) => number | undefined = () => undefined
   mayReview: (review: Review) => boolean | 'error' = ({ groups }) => groups.includes('system:masters')
   readonly #server: Server
   readonly #watches = new Set<ServerResponse>()
@@ -103,6 +105,8 @@ export class FakeApi {
     }
     const problem = (code: number, reason: string): void =>
       say(code, { kind: 'Status', apiVersion: 'v1', status: 'Failure', message: `${path}: ${reason}`, reason, code })
+    const refused = this.refuse(method, path)
+    if (refused !== undefined) return problem(refused, 'Refused')
     if (path.endsWith('/subjectaccessreviews')) {
       const allowed = this.mayReview(body['spec'] as Review)
       return allowed === 'error' ? problem(503, 'ServiceUnavailable') : say(201, { ...body, status: { allowed } })
@@ -135,12 +139,19 @@ export class FakeApi {
       return
     }
     const bare = path.replace(/\/status$/, '')
+    if (path.endsWith('/token')) {
+      const { expirationSeconds = 3600 } = body['spec'] as { expirationSeconds?: number }
+      const expirationTimestamp = new Date(Date.now() + expirationSeconds * 1000).toISOString()
+      return say(201, { ...body, status: { token: `token-${++this.#version}`, expirationTimestamp } })
+    }
     if (method === 'POST') {
       const { name = '' } = (body['metadata'] ?? {}) as { name?: string }
       const key = `${path}/${name}`
       if (this.objects.has(key)) return problem(409, 'AlreadyExists')
-      this.objects.set(key, body as unknown as KubeObject)
-      return say(201, body)
+      const made = body as unknown as KubeObject
+      made.metadata.uid ??= `uid-${++this.#version}`
+      this.put('ADDED', key, made)
+      return say(201, made)
     }
     const known = this.objects.get(bare)
     if (!known) return problem(404, 'NotFound')
