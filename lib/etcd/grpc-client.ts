@@ -62,9 +62,10 @@ export class GrpcClient {
   async unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethod & { input: I; output: O },
     message: MessageInitShape<I>,
+    metadata: OutgoingHttpHeaders = {},
   ): Promise<MessageShape<O>> {
     const link = await this.#connected()
-    const stream = this.#request(link, method, {})
+    const stream = this.#request(link, method, metadata)
     const timeoutMs = this.#options.timeoutMs ?? CALL_TIMEOUT_MS
     const reader = new GrpcFrameReader()
     const bytes = toBinary(method.input, create(method.input, message))

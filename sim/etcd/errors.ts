@@ -56,6 +56,7 @@ export const ERRORS = {
   invalidAuthManagement: refusal('InvalidArgument', 'etcdserver: invalid auth management'),
   authOldRevision: refusal('InvalidArgument', 'etcdserver: revision of auth store is old'),
 
+  unhealthy: refusal('Unavailable', 'etcdserver: unhealthy cluster'),
   noLeader: refusal('Unavailable', 'etcdserver: no leader'),
   notLeader: refusal('FailedPrecondition', 'etcdserver: not leader'),
   stopped: refusal('Unavailable', 'etcdserver: server stopped'),
