@@ -31,6 +31,10 @@ export class Transport {
     return this.#peers.get(id)
   }
 
+  get ids(): NodeId[] {
+    return [...this.#peers.keys()]
+  }
+
   /** How many peers can be reached now. */
   get activeCount(): number {
     return [...this.#peers.values()].filter(({ isActive }) => isActive).length

@@ -6,7 +6,15 @@ import { ENTRY_TYPE } from '../../../lib/etcd/raft-entry.ts'
 import type { Transport } from '../peer/transport.ts'
 import { voterChangesOf } from '../raft/conf-change.ts'
 import { Configuration, type VoterChange } from '../raft/configuration.ts'
-import { NO_BYTES, NOBODY, type Entry, type Message, type NodeId, type Snapshot } from '../raft/message.ts'
+import {
+  NO_BYTES,
+  NOBODY,
+  type ConfState,
+  type Entry,
+  type Message,
+  type NodeId,
+  type Snapshot,
+} from '../raft/message.ts'
 import { RaftLog } from '../raft/raft-log.ts'
 import { Raft, type Ready } from '../raft/raft.ts'
 import { Proposals, type Proposal, type ProposalErrors } from './proposals.ts'
@@ -18,8 +26,8 @@ export interface ReplicaOptions<Result> {
   id: NodeId
   storage: RaftStorage
   stored: StoredRaft
-  /** Of a member of a new cluster: all its members. Others learn them from the log. */
-  firstVoters: readonly NodeId[]
+  /** Who votes and who learns as of the snapshot, or of later entries that `machine` calls void when they come again. */
+  confState: Pick<ConfState, 'voters' | 'learners'>
   machine: StateMachine<Result>
   transport: Transport
   heartbeatMs: number
@@ -68,9 +76,7 @@ export class Replica<Result> {
       id,
       log: new RaftLog({ compacted, entries: stored.entries, committed, applied: compacted.index }),
       hardState: { ...stored.hardState, commit: committed },
-      configuration: new Configuration(
-        stored.snapshot?.confState ?? { voters: [...options.firstVoters], learners: [] },
-      ),
+      configuration: new Configuration(options.confState),
       electionTicks: Math.floor(electionMs / heartbeatMs),
       heartbeatTicks: 1,
       random: options.random,
@@ -199,9 +205,9 @@ export class Replica<Result> {
     this.#isPumping = false
   }
 
-  #answer({ reads, committed }: Ready): void {
+  #answer({ reads }: Ready): void {
     for (const { context, index } of reads) this.#reads.answered(context, index, this.#appliedIndex)
-    if (committed.length > 0) this.#reads.applied(this.#appliedIndex)
+    this.#reads.applied(this.#appliedIndex)
     const { leader } = this.#raft
     if (leader !== this.#leader) {
       this.#leader = leader

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { CONF_CHANGE, decodeConfChange, ENTRY_TYPE, encodeConfChange } from '../../../lib/etcd/raft-entry.ts'
+import { CONF_CHANGE, decodeConfChange, ENTRY_TYPE, encodeConfChange, voters } from '../../../lib/etcd/raft-entry.ts'
 import { decodeRaftRequest, encodeRaftRequest } from '../../../lib/etcd/raft-request.ts'
 import { alertName } from '../../../lib/tls/alerts.ts'
 import { listenTls, type Listener, type TlsConnection } from '../../../lib/tls/listen.ts'
@@ -264,7 +264,7 @@ export class PeerMember {
       id: this.id,
       storage: this.storage,
       stored: this.storage.stored,
-      firstVoters: first,
+      confState: this.storage.snapshot?.confState ?? voters(...first),
       machine: this.machine,
       transport: this.transport,
       heartbeatMs: 20,

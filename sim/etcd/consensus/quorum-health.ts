@@ -1,0 +1,25 @@
+/** Whether a cluster can afford a change of its membership now (server/etcdserver/server.go, mayAddMember and mayRemoveMember). */
+import type { ClusterMember } from '../cluster/members.ts'
+import type { MembershipChange } from '../cluster/membership-change.ts'
+import { ERRORS } from '../errors.ts'
+
+/** A member counts once it has been in touch for this long (HealthInterval). */
+const HEALTHY_MS = 5000
+
+export interface Contacts {
+  self: bigint
+  voters: readonly ClusterMember[]
+  /** Undefined while a member cannot be reached. */
+  activeSinceMs: (id: bigint) => number | undefined
+}
+
+export function healthProblem(change: MembershipChange, { self, voters, activeSinceMs }: Contacts): Error | undefined {
+  const isHealthy = ({ id }: ClusterMember): boolean =>
+    id === self || (activeSinceMs(id) ?? Infinity) <= Date.now() - HEALTHY_MS
+  const healthy = voters.filter(isHealthy).length
+  if (change.kind === 'add') return healthy === voters.length ? undefined : ERRORS.unhealthy()
+  if (change.kind !== 'remove') return undefined
+  // One that is down is no loss.
+  if (change.id !== self && activeSinceMs(change.id) === undefined) return undefined
+  return healthy - 1 < 1 + Math.floor((voters.length - 1) / 2) ? ERRORS.unhealthy() : undefined
+}
