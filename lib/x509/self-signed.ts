@@ -5,10 +5,8 @@
  */
 import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
-import { parseIp } from './ip.ts'
 import {
   BIT_STRING,
-  BOOLEAN,
   constructedTag,
   contextTag,
   INTEGER,
@@ -16,8 +14,8 @@ import {
   OCTET_STRING,
   SEQUENCE,
   SET,
-  UTC_TIME,
 } from './der.ts'
+import { addressBytes, certificatePem, element, extension, hex, time, TRUE } from './der-writer.ts'
 
 export interface SelfSignedOptions {
   dnsNames?: readonly string[]
@@ -41,7 +39,6 @@ const SERVER_AUTH = '2b06010505070301'
 /** digitalSignature and keyEncipherment; with keyCertSign. */
 const LEAF_USAGE = hex('030205a0')
 const CA_USAGE = hex('030202a4')
-const TRUE = element(BOOLEAN, hex('ff'))
 
 /**
  * PEM texts. The leaf's CN is `host@unix time`, it is valid from an hour ago for a year, and it names `host` and the
@@ -87,7 +84,7 @@ export function selfSigned(host: string, options: SelfSignedOptions = {}): { cer
     ],
   )
   return {
-    cert: pem(leafCertificate) + pem(caCertificate),
+    cert: certificatePem(leafCertificate) + certificatePem(caCertificate),
     key: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
   }
 }
@@ -119,11 +116,6 @@ function certificate({ issuer, subject, validity, key, signer }: Content, extens
   return element(SEQUENCE, body, ECDSA_WITH_SHA256, element(BIT_STRING, hex('00'), signature))
 }
 
-function extension(oid: string, critical: boolean, value: Buffer): Buffer {
-  const id = element(OBJECT_IDENTIFIER, hex(oid))
-  return element(SEQUENCE, id, ...(critical ? [TRUE] : []), element(OCTET_STRING, value))
-}
-
 function name(commonName: string): Buffer {
   const attribute = element(
     SEQUENCE,
@@ -133,40 +125,8 @@ function name(commonName: string): Buffer {
   return element(SEQUENCE, element(SET, attribute))
 }
 
-function time(date: Date): Buffer {
-  const digits = date
-    .toISOString()
-    .replace(/\.\d+Z$/, '')
-    .replace(/\D/g, '')
-  return element(UTC_TIME, Buffer.from(`${digits.slice(2)}Z`))
-}
-
 function keyId(key: KeyObject): Buffer {
   return createHash('sha1')
     .update(key.export({ type: 'spki', format: 'der' }))
     .digest()
-}
-
-function addressBytes(address: string): Buffer {
-  const bytes = parseIp(address)
-  if (!bytes) throw new Error(`[self_signed_address] ${address}: must be an IP address`)
-  return Buffer.from(bytes)
-}
-
-function pem(der: Buffer): string {
-  const lines = der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
-  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`
-}
-
-/** Short, or long form with as few octets as it takes (X.690 section 10.1). */
-function element(tag: number, ...contents: readonly Buffer[]): Buffer {
-  const content = Buffer.concat(contents)
-  if (content.length < 0x80) return Buffer.concat([Buffer.from([tag, content.length]), content])
-  const digits = content.length.toString(16)
-  const length = hex(digits.length % 2 === 0 ? digits : `0${digits}`)
-  return Buffer.concat([Buffer.from([tag, 0x80 | length.length]), length, content])
-}
-
-function hex(text: string): Buffer {
-  return Buffer.from(text, 'hex')
 }

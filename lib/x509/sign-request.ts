@@ -1,0 +1,127 @@
+/** Signs a certificate request as kube-controller-manager's signer does: pkg/controller/certificates/authority. */
+import { createHash, randomBytes, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import type { CertificateRequest } from './certificate-request.ts'
+import type { Certificate } from './certificate.ts'
+import { BIT_STRING, constructedTag, contextTag, INTEGER, OBJECT_IDENTIFIER, SEQUENCE } from './der.ts'
+import { addressBytes, certificatePem, element, extension, hex, time } from './der-writer.ts'
+
+/** An authority's certificate and the private key to it. */
+export interface SigningAuthority {
+  certificate: Certificate
+  key: KeyObject
+}
+
+export interface SigningOptions {
+  /** As certificates.k8s.io names them: `digital signature`, `client auth`, …; others than those below say nothing. */
+  usages: readonly string[]
+  notBefore: Date
+  notAfter: Date
+}
+
+const NULL = hex('0500')
+const ALGORITHMS: Readonly<Record<string, { hash: string; identifier: Buffer }>> = {
+  rsa: { hash: 'sha256', identifier: algorithm('2a864886f70d01010b', NULL) },
+  prime256v1: { hash: 'sha256', identifier: algorithm('2a8648ce3d040302') },
+  secp384r1: { hash: 'sha384', identifier: algorithm('2a8648ce3d040303') },
+  secp521r1: { hash: 'sha512', identifier: algorithm('2a8648ce3d040304') },
+}
+/** Bits of RFC 5280 section 4.2.1.3, the first one highest. */
+const KEY_USAGES: Readonly<Record<string, number>> = {
+  signing: 0x8000,
+  'digital signature': 0x8000,
+  'content commitment': 0x4000,
+  'key encipherment': 0x2000,
+  'data encipherment': 0x1000,
+  'key agreement': 0x0800,
+  'cert sign': 0x0400,
+  'crl sign': 0x0200,
+  'encipher only': 0x0100,
+  'decipher only': 0x0080,
+}
+const EXTENDED_USAGES: Readonly<Record<string, string>> = {
+  any: '551d2500',
+  'server auth': '2b06010505070301',
+  'client auth': '2b06010505070302',
+  'code signing': '2b06010505070303',
+  'email protection': '2b06010505070304',
+  's/mime': '2b06010505070304',
+  'ipsec end system': '2b06010505070305',
+  'ipsec tunnel': '2b06010505070306',
+  'ipsec user': '2b06010505070307',
+  timestamping: '2b06010505070308',
+  'ocsp signing': '2b06010505070309',
+  'microsoft sgc': '2b0601040182370a0303',
+  'netscape sgc': '6086480186f8420401',
+}
+
+/** PEM of the leaf alone. Subject, names and key are the request's; its other extensions are not taken over. */
+export function signCertificateRequest(
+  request: CertificateRequest,
+  { certificate, key }: SigningAuthority,
+  { usages, notBefore, notAfter }: SigningOptions,
+): string {
+  const kind = key.asymmetricKeyType === 'ec' ? (key.asymmetricKeyDetails?.namedCurve ?? '') : 'rsa'
+  const { hash, identifier } = ALGORITHMS[kind] ?? { hash: 'sha256', identifier: Buffer.alloc(0) }
+  const serial = randomBytes(16)
+  // positive and not of more octets than it needs
+  serial[0] = (serial[0]! & 0x7f) | 0x40
+  const body = element(
+    SEQUENCE,
+    element(constructedTag(0), element(INTEGER, hex('02'))),
+    element(INTEGER, serial),
+    identifier,
+    certificate.rawSubject,
+    element(SEQUENCE, time(notBefore), time(notAfter)),
+    request.rawSubject,
+    request.rawSubjectPublicKeyInfo,
+    element(constructedTag(3), element(SEQUENCE, ...extensionsOf(request, certificate, usages))),
+  )
+  const signature = sign(hash, body, key)
+  return certificatePem(element(SEQUENCE, body, identifier, element(BIT_STRING, hex('00'), signature)))
+}
+
+function extensionsOf(request: CertificateRequest, authority: Certificate, usages: readonly string[]): Buffer[] {
+  const keyUsage = usages.reduce((bits, usage) => bits | (KEY_USAGES[usage] ?? 0), 0)
+  const extended = [...new Set(usages.flatMap((usage) => EXTENDED_USAGES[usage] ?? []))]
+  const names = alternativeNames(request)
+  const isNameless = request.subject.names.length === 0
+  return [
+    ...(keyUsage === 0 ? [] : [extension('551d0f', true, bitString(keyUsage))]),
+    ...(extended.length === 0
+      ? []
+      : [
+          extension('551d25', false, element(SEQUENCE, ...extended.map((oid) => element(OBJECT_IDENTIFIER, hex(oid))))),
+        ]),
+    extension('551d13', true, element(SEQUENCE)),
+    extension('551d23', false, element(SEQUENCE, element(contextTag(0), keyIdOf(authority)))),
+    ...(names.length === 0 ? [] : [extension('551d11', isNameless, element(SEQUENCE, ...names))]),
+  ]
+}
+
+function alternativeNames({ dnsNames, emails, ipAddresses, uris }: CertificateRequest): Buffer[] {
+  return [
+    ...dnsNames.map((name) => element(contextTag(2), Buffer.from(name))),
+    ...emails.map((name) => element(contextTag(1), Buffer.from(name))),
+    ...ipAddresses.map((address) => element(contextTag(7), addressBytes(address))),
+    ...uris.map((uri) => element(contextTag(6), Buffer.from(uri))),
+  ]
+}
+
+/** Without the zero bits at its end, as DER wants a named bit list. */
+function bitString(bits: number): Buffer {
+  const octets = Buffer.from([bits >> 8, bits & 0xff])
+  const used = octets[1] === 0 ? octets.subarray(0, 1) : octets
+  const last = used.at(-1) ?? 0
+  const unused = 31 - Math.clz32(last & -last)
+  return element(BIT_STRING, Buffer.from([unused]), used)
+}
+
+/** The authority's own key identifier; of one that has none the hash of its key. */
+function keyIdOf({ subjectKeyId, rawSubjectPublicKeyInfo }: Certificate): Buffer {
+  return subjectKeyId.length > 0 ? subjectKeyId : createHash('sha1').update(rawSubjectPublicKeyInfo).digest()
+}
+
+function algorithm(oid: string, parameters: Buffer = Buffer.alloc(0)): Buffer {
+  return element(SEQUENCE, element(OBJECT_IDENTIFIER, hex(oid)), parameters)
+}
