@@ -1,6 +1,8 @@
 /** The controllers there are, and which of them run. */
 import type { ControllerFacts } from '../../lib/cluster/controller-process.ts'
 import { klogS } from '../../lib/kube/klog.ts'
+import { certificateApproval } from './certificate-approval.ts'
+import { certificateSigning } from './certificate-signing.ts'
 import { clusterRoleAggregation } from './cluster-role-aggregation.ts'
 import { SharedInformers, type Controller } from './controller.ts'
 import { controllerClient } from './credentials.ts'
@@ -19,6 +21,8 @@ export const CONTROLLERS: readonly Controller[] = [
   clusterRoleAggregation,
   namespaceDeletion,
   podGarbageCollection,
+  certificateApproval,
+  certificateSigning,
 ]
 
 export function startControllers(facts: ControllerFacts): void {

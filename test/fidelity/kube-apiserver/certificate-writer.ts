@@ -75,7 +75,7 @@ export function writeCertificate(properties: CertificateProperties, issuer?: Wri
 export interface RequestProperties {
   subject: CertificateProperties['subject']
   sans?: readonly string[]
-  key?: 'rsa2048'
+  key?: 'rsa2048' | 'rsa' | 'rsa1024' | 'p384' | 'ed25519'
   /** A bit of the signature is flipped. */
   tamper?: number
   /** The PEM label. */
@@ -90,7 +90,10 @@ export function writeRequest({
   tamper,
   block = 'CERTIFICATE REQUEST',
 }: RequestProperties): string {
-  const key = kind === 'rsa2048' ? generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey : makeKey('p256')
+  const isRsa = kind?.startsWith('rsa') === true
+  const rsa = (): KeyObject =>
+    generateKeyPairSync('rsa', { modulusLength: kind === 'rsa1024' ? 1024 : 2048 }).privateKey
+  const key = isRsa ? rsa() : makeKey(kind === 'p384' || kind === 'ed25519' ? kind : 'p256')
   const names = extension('2.5.29.17', false, sequence(...sans.map(generalName)))
   const attribute = sequence(oid('1.2.840.113549.1.9.14'), tag(0x31, sequence(names)))
   const info = sequence(
@@ -99,9 +102,9 @@ export function writeRequest({
     publicKeyInfo(key),
     tag(0xa0, ...(sans.length > 0 ? [attribute] : [])),
   )
-  const algorithm =
-    kind === 'rsa2048' ? sequence(oid('1.2.840.113549.1.1.11'), tag(0x05)) : sequence(oid('1.2.840.10045.4.3.2'))
-  const signature = sign('sha256', info, key)
+  const ecdsa = kind === 'ed25519' ? '1.3.101.112' : '1.2.840.10045.4.3.2'
+  const algorithm = isRsa ? sequence(oid('1.2.840.113549.1.1.11'), tag(0x05)) : sequence(oid(ecdsa))
+  const signature = sign(kind === 'ed25519' ? null : 'sha256', info, key)
   if (tamper) signature[signature.length - 1]! ^= 1
   return pemOf(sequence(info, algorithm, tag(0x03, Buffer.from([0]), signature)), block)
 }
