@@ -22,10 +22,10 @@ import { hasCondition, REQUESTS_PATH, requestIn, specOf, statusOf, withCondition
 
 /** Signers in the order in which they are set up, by the flags that give one a CA of its own. */
 const SIGNERS = [
-  [KUBELET_SERVING_SIGNER, 'kubelet-serving'],
-  [KUBELET_CLIENT_SIGNER, 'kubelet-client'],
-  [CLIENT_SIGNER, 'kube-apiserver-client'],
-  [LEGACY_SIGNER, 'legacy-unknown'],
+  [KUBELET_SERVING_SIGNER, 'cluster-signing-kubelet-serving-cert-file', 'cluster-signing-kubelet-serving-key-file'],
+  [KUBELET_CLIENT_SIGNER, 'cluster-signing-kubelet-client-cert-file', 'cluster-signing-kubelet-client-key-file'],
+  [CLIENT_SIGNER, 'cluster-signing-kube-apiserver-client-cert-file', 'cluster-signing-kube-apiserver-client-key-file'],
+  [LEGACY_SIGNER, 'cluster-signing-legacy-unknown-cert-file', 'cluster-signing-legacy-unknown-key-file'],
 ] as const
 
 const NAME = 'certificatesigningrequest-signing-controller'
@@ -63,11 +63,8 @@ export const certificateSigning: Controller = {
 function signerFiles(flags: FlagSet): Map<string, Files> {
   const general = { cert: flags.string('cluster-signing-cert-file'), key: flags.string('cluster-signing-key-file') }
   const found = new Map<string, Files>()
-  for (const [signer, flag] of SIGNERS) {
-    const own = {
-      cert: flags.string(`cluster-signing-${flag}-cert-file`),
-      key: flags.string(`cluster-signing-${flag}-key-file`),
-    }
+  for (const [signer, certFlag, keyFlag] of SIGNERS) {
+    const own = { cert: flags.string(certFlag), key: flags.string(keyFlag) }
     const files = own.cert !== '' || own.key !== '' ? own : general
     if (files.cert === '' || files.key === '') continue
     try {

@@ -32,7 +32,7 @@ const SUBJECTS = [
 const LATER = 'what it turns on is not in the range'
 const OTHER = 'it has one of the words in its name and is about something else'
 const SOCKETS = 'the sockets of a range are never shared with another process'
-const SIGNING = 'certificate requests are not in the range: nothing is signed'
+const SIGNING = 'a kubelet asks for no certificate of its own yet'
 const AGGREGATION = 'aggregated API servers are not in the range: nobody is dialled with it'
 const FRONT_PROXY =
   'headers of a front proxy are believed by kube-apiserver alone: here they are ignored, as without the flag'
@@ -46,9 +46,6 @@ const HEADERS = [
   'uid-headers',
   'username-headers',
 ]
-const CLUSTER_SIGNING = ['kube-apiserver-client', 'kubelet-client', 'kubelet-serving', 'legacy-unknown'].flatMap(
-  (signer) => [`cluster-signing-${signer}-cert-file`, `cluster-signing-${signer}-key-file`],
-)
 
 /** The only inert flags about those subjects, by reason. */
 const INERT: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
@@ -109,12 +106,6 @@ const INERT: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'the lookup that may fail is that for front proxies': ['authentication-tolerate-lookup-failure'],
     [FRONT_PROXY]: HEADERS.map((name) => `requestheader-${name}`),
     [OWN_FILES]: ['cert-dir'],
-    [SIGNING]: [
-      'cluster-signing-cert-file',
-      'cluster-signing-duration',
-      'cluster-signing-key-file',
-      ...CLUSTER_SIGNING,
-    ],
     'tokens are signed by kube-apiserver; no Secret holds one': [
       ...['concurrent-serviceaccount-token-syncs', 'legacy-service-account-token-clean-up-period'],
       'service-account-private-key-file',
