@@ -5,7 +5,7 @@ import type { Loot, World } from './world.ts'
 
 /** Every value that the copy holds under the key, old revisions included. The foothold calls the copy `etcd`. */
 export async function readStolenStore(world: World, key: string): Promise<Loot> {
-  const records = (await readStore(world.heldPath('etcd'))).filter((record) => record.key === key)
+  const records = readStore(world.heldPath('etcd')).filter((record) => record.key === key)
   for (const { value } of records) {
     const sealed = sealedBy(key, value)
     if (sealed) world.observe(sealed)

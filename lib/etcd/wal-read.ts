@@ -85,6 +85,10 @@ function readSegment(
   try {
     for (;;) {
       const read = readWalRecord(segment.upToRecordAt(offset), offset, crc)
+      // A file that is no log at all, which etcd takes for one of which nothing was written.
+      if (read.kind === 'corrupt' && offset === 0 && contents.metadata === undefined && isLast) {
+        return { offset, crc, isTorn: true }
+      }
       if (read.kind === 'corrupt') throw new WalError(`${read.text}: in file '${file}' at position: ${offset}`)
       if (read.kind === 'torn' && !isLast)
         throw new WalError(`unexpected EOF: in file '${file}' at position: ${offset}`)

@@ -1,7 +1,6 @@
 /** One member: what it agrees on with the others, the door through which that changes, and what only its clock knows. */
 import { create, toBinary, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf'
 import { ClusterMemberAttrSetRequestSchema, ClusterVersionSetRequestSchema } from '../../lib/etcd/internal_pb.ts'
-import { GrpcError } from '../../lib/etcd/grpc-status.ts'
 import type { RaftRequestKind } from '../../lib/etcd/raft-request.ts'
 import {
   LeaseCheckpointRequestSchema,
@@ -13,15 +12,17 @@ import { Applier } from './apply/applier.ts'
 import { State } from './apply/state.ts'
 import { authInfoOf, type AuthInfo } from './auth/auth-info.ts'
 import { SimpleTokens } from './auth/simple-tokens.ts'
+import { Backend } from './backend/backend.ts'
+import { StateOnDisk } from './backend/state-on-disk.ts'
 import { clusterIdOf, memberIdOf } from './cluster/members.ts'
 import type { Door, Proposal, Reply } from './consensus/door.ts'
 import { RequestIds } from './consensus/request-ids.ts'
 import { Solo } from './consensus/solo.ts'
 import type { Call } from './grpc/call.ts'
 import { LeaseClock } from './lease/lease-clock.ts'
+import { log } from './log.ts'
 import { Quota } from './maintenance/quota.ts'
 import { CLUSTER_VERSION } from './version.ts'
-import { WriteAheadLog } from './write-ahead-log.ts'
 
 export interface MemberSettings {
   name: string
@@ -41,6 +42,7 @@ export interface MemberSettings {
   checkpointsLeases?: boolean
   heartbeatMs?: number
   electionMs?: number
+  snapshotCount?: number
 }
 
 const DEFAULTS = {
@@ -54,6 +56,7 @@ const DEFAULTS = {
   checkpointsLeases: false,
   heartbeatMs: 100,
   electionMs: 1000,
+  snapshotCount: 10_000,
 }
 
 const LEASE_TICK_MS = 500
@@ -67,6 +70,8 @@ export class Member {
   readonly quota: Quota
   readonly memberId: bigint
   readonly clusterId: bigint
+  readonly backend: Backend
+  readonly #disk: StateOnDisk
   readonly #ids: RequestIds
   /** While the log is read at start there is no door yet. */
   #term = (): number => 0
@@ -83,10 +88,13 @@ export class Member {
     this.tokens = new SimpleTokens(settings.tokenTtlMs)
     this.state.auth.heardBy(this.tokens)
     this.clock = new LeaseClock(this.state.leases)
-    this.quota = new Quota(settings.quotaBytes, () => this.state.store.space.sizeBytes)
+    const { backend, state: stored } = Backend.open({ ...settings, log })
+    this.backend = backend
+    this.#disk = new StateOnDisk(backend, this.state)
+    this.quota = new Quota(settings.quotaBytes, () => backend.sizeBytes)
     const ownId = memberIdOf(settings.peerUrls, settings.clusterToken)
-    const ifNew = { nodeId: ownId, clusterId: clusterIdOf([ownId]) }
-    const { log, entries, metadata } = WriteAheadLog.open(settings.dataDir, ifNew, settings)
+    const metadata = stored.metadata ?? { nodeId: ownId, clusterId: clusterIdOf([ownId]) }
+    if (!stored.metadata) backend.startLog(metadata)
     this.memberId = metadata.nodeId
     this.clusterId = metadata.clusterId
     this.#ids = new RequestIds(this.memberId)
@@ -96,14 +104,18 @@ export class Member {
       tokens,
       header: () => this.header(),
       fits: (costBytes) => quota.fits(costBytes),
+      applied: (entry, kind) => this.#disk.applied(entry, kind),
     })
     this.door = new Solo({
       memberId,
       applier,
       members: state.members,
-      log,
-      entries,
-      bootstrap: { kind: 'add', id: memberId, peerUrls: settings.peerUrls, isLearner: false },
+      storage: backend,
+      entries: stored.entries.filter(({ index }) => index > stored.consistentIndex),
+      start: { index: stored.consistentIndex, term: stored.hardState?.term ?? 0 },
+      snapshotCount: settings.snapshotCount,
+      onSnapshotDue: (last) => void this.#saveSnapshot(last),
+      bootstrap: { kind: 'add', id: memberId, peerUrls: settings.peerUrls, isLearner: false, name: settings.name },
       maxRequestBytes: settings.maxRequestBytes,
       requestTimeoutMs: 5000 + 2 * electionMs,
     })
@@ -182,14 +194,17 @@ export class Member {
     return BigInt.asUintN(63, this.#ids.next())
   }
 
-  /** The database file as a thief or a restore gets it. @throws GrpcError Unimplemented until there is one. */
-  async snapshot(): Promise<Buffer> {
-    throw new GrpcError('Unimplemented', 'the simulation has no database file yet')
-  }
-
-  close(): void {
+  async close(): Promise<void> {
     clearInterval(this.#timer)
     this.door.close()
+    await this.backend.close()
+  }
+
+  async #saveSnapshot(last: { index: number; term: number }): Promise<void> {
+    const data = this.#disk.membership()
+    const confState = this.#disk.confState()
+    await this.backend.commit()
+    await this.backend.saveSnapshot({ ...last, confState, data })
   }
 
   #tick(): void {

@@ -5,7 +5,12 @@
 import { fromBinary, type DescMessage } from '@bufbuild/protobuf'
 import { GrpcError } from '../../../lib/etcd/grpc-status.ts'
 import { decodeConfChange, ENTRY_TYPE, type RaftEntry } from '../../../lib/etcd/raft-entry.ts'
-import { decodeRaftRequest, type RaftRequestKind } from '../../../lib/etcd/raft-request.ts'
+import {
+  decodeRaftRequest,
+  decodeV2Request,
+  type RaftRequestKind,
+  type V2Request,
+} from '../../../lib/etcd/raft-request.ts'
 import { AlarmType, type ResponseHeader } from '../../../lib/etcd/rpc_pb.ts'
 import type { AuthInfo } from '../auth/auth-info.ts'
 import type { SimpleTokens } from '../auth/simple-tokens.ts'
@@ -14,6 +19,7 @@ import type { Reply } from '../consensus/door.ts'
 import { ERRORS } from '../errors.ts'
 import { ADMIN_KINDS } from './authorize.ts'
 import { APPLY, type ApplyContext } from './apply-requests.ts'
+import { applyV2 } from './apply-v2.ts'
 import type { State } from './state.ts'
 
 export interface Applied {
@@ -79,8 +85,11 @@ export class Applier {
 
   #run({ kind, request, info }: Known, index: number): Reply {
     const { state } = this.#options
+    if (kind === 'v2') {
+      applyV2(state.members, request as V2Request)
+      return undefined
+    }
     const applied = APPLY[kind]
-    // Of the v2 API nothing is left that a member would act on.
     if (!applied) return undefined
     if (state.alarms.get(AlarmType.CORRUPT).length > 0 && applied.refusedWhenCorrupt) throw ERRORS.corrupt()
     if (state.auth.enabled && ADMIN_KINDS.has(kind)) state.auth.requireAdmin(info)
@@ -94,7 +103,7 @@ function decoded(data: Uint8Array): Known {
   const schema: DescMessage | undefined = APPLY[kind]?.schema
   return {
     kind,
-    request: schema && fromBinary(schema, body),
+    request: kind === 'v2' ? decodeV2Request(body) : schema && fromBinary(schema, body),
     info: { username, revision: BigInt(authRevision) },
   }
 }

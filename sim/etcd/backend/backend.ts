@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { DB_FILE } from '../../../lib/etcd/bbolt-read.ts'
+import { BboltError, DB_FILE } from '../../../lib/etcd/bbolt-read.ts'
 import { crc32c } from '../../../lib/etcd/crc32c.ts'
 import type { ConfState, HardState, RaftEntry, WalMetadata } from '../../../lib/etcd/raft-entry.ts'
 import { readWal, WAL_FOLDER, type WalContents } from '../../../lib/etcd/wal-read.ts'
@@ -46,6 +46,17 @@ export interface StoredState {
   consistentIndex: number
 }
 
+/** Where etcd panics: exit code 2, and with `fields` a log line before. */
+export class Panic extends Error {
+  override readonly name = 'Panic'
+  readonly fields: Record<string, unknown> | undefined
+
+  constructor(message: string, fields?: Record<string, unknown>) {
+    super(message)
+    this.fields = fields
+  }
+}
+
 export class Backend {
   readonly #settings: BackendSettings
   readonly #dbPath: string
@@ -59,7 +70,7 @@ export class Backend {
   #work: Promise<void> = Promise.resolve()
   #isClosed = false
 
-  /** @throws WalError, BboltError, RangeError where the disk holds something else than a member left there. */
+  /** @throws WalError, Panic, Error where the disk holds something else than a member left there. */
   static open(settings: BackendSettings): { backend: Backend; state: StoredState } {
     const snapFolder = join(settings.dataDir, dirname(DB_FILE))
     mkdirSync(snapFolder, { recursive: true, mode: 0o700 })
@@ -85,7 +96,12 @@ export class Backend {
   }
 
   #openDb(): BboltFile {
-    this.#db = new BboltFile(this.#dbPath, { ...this.#settings, lock: true }).growInSteps()
+    try {
+      this.#db = new BboltFile(this.#dbPath, { ...this.#settings, lock: true }).growInSteps()
+    } catch (error) {
+      if (!(error instanceof BboltError) && !(error instanceof RangeError)) throw error
+      throw new Panic('failed to open database', { path: this.#dbPath, error: error.message })
+    }
     for (const bucket of BUCKETS) this.#db.createBucket(bucket)
     this.#applied = { index: this.#number(META.consistentIndex), term: this.#number(META.term) }
     return this.#db
@@ -284,7 +300,12 @@ export class Backend {
     }
     if (contents.tail.isTorn) this.#say('info', 'repaired WAL', { error: 'unexpected EOF' })
     this.#log = WriteAheadLog.reopen(walFolder, contents, this.#settings)
+    for (const name of readdirSync(walFolder)) {
+      if (!name.endsWith('.wal') && !name.endsWith('.tmp'))
+        this.#say('warn', 'ignored file in WAL directory', { path: name })
+    }
     const { metadata, state: hardState, entries } = contents
+    if (!metadata) throw new Panic('cannot use none as id')
     return { metadata, hardState, snapshot, entries, consistentIndex }
   }
 

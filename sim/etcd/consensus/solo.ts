@@ -1,11 +1,10 @@
 /** The door of a member that is alone: it agrees with itself as soon as its disk does. */
-import { ENTRY_TYPE, encodeConfChange, type RaftEntry } from '../../../lib/etcd/raft-entry.ts'
+import { ENTRY_TYPE, encodeConfChange, type HardState, type RaftEntry } from '../../../lib/etcd/raft-entry.ts'
 import { encodeRaftRequest } from '../../../lib/etcd/raft-request.ts'
 import type { Applied, Applier, Known } from '../apply/applier.ts'
 import { confChangeOf, type MembershipChange } from '../cluster/membership-change.ts'
 import type { Members } from '../cluster/members.ts'
 import { ERRORS } from '../errors.ts'
-import type { WriteAheadLog } from '../write-ahead-log.ts'
 import type { ConsensusStatus, Door, Proposal, Reply } from './door.ts'
 import { RequestIds } from './request-ids.ts'
 
@@ -19,9 +18,18 @@ export interface SoloOptions {
   memberId: bigint
   applier: Applier
   members: Members
-  log: WriteAheadLog
-  /** What the log held at start. */
+  storage: {
+    append(entries: readonly RaftEntry[], state?: HardState): void
+    /** Resolves once everything appended so far is on the disk. */
+    synced(): Promise<void>
+  }
+  /** What the log held at start, behind what the state has already. */
   entries: readonly RaftEntry[]
+  /** The last entry that the state has, and what was voted: nothing, for a new member. */
+  start: { index: number; term: number }
+  /** Called after so many entries (`--snapshot-count`): the log may be cut. */
+  snapshotCount: number
+  onSnapshotDue: (last: { index: number; term: number }) => void
   /** What a member that had no log begins with. */
   bootstrap: MembershipChange
   maxRequestBytes: number
@@ -34,6 +42,7 @@ export class Solo implements Door {
   readonly #ids: RequestIds
   readonly #term: number
   #index: number
+  #snapshotIndex: number
   #waiting: Waiting[] = []
   #isFlushing = false
   #isScheduled = false
@@ -42,10 +51,12 @@ export class Solo implements Door {
   constructor(options: SoloOptions) {
     this.#options = options
     this.#ids = new RequestIds(options.memberId)
+    const { start } = options
     for (const entry of options.entries) options.applier.apply(entry)
-    const last = options.entries.at(-1)
+    const last = options.entries.at(-1) ?? (start.index > 0 ? start : undefined)
     this.#index = last?.index ?? 0
-    const lastTerm = last?.term ?? 0
+    this.#snapshotIndex = this.#index
+    const lastTerm = Math.max(last?.term ?? 0, start.term)
     // As etcd's own log begins: the member itself in term 1, then an election, and what its leader begins with.
     if (!last) this.#bootstrap()
     this.#term = Math.max(lastTerm, 1) + 1
@@ -105,7 +116,6 @@ export class Solo implements Door {
 
   close(): void {
     this.#listener(false)
-    this.#options.log.close()
   }
 
   /** One vote is a quorum of one. */
@@ -123,7 +133,7 @@ export class Solo implements Door {
   #append(type: number, data: Buffer, resolve: Waiting['resolve'], known?: Known): void {
     this.#index += 1
     const entry = { type, term: this.#term, index: this.#index, data }
-    this.#options.log.append(entry)
+    this.#options.storage.append([entry])
     this.#waiting.push(known ? { entry, known, resolve } : { entry, resolve })
     if (this.#isFlushing || this.#isScheduled) return
     this.#isScheduled = true
@@ -136,20 +146,32 @@ export class Solo implements Door {
     this.#isFlushing = true
     const flushed = this.#waiting
     this.#waiting = []
-    this.#options.log.flush(() => {
+    const { storage, applier, memberId } = this.#options
+    // What is on the disk of the only voter is agreed.
+    storage.append([], { term: this.#term, vote: memberId, commit: this.#index })
+    void storage.synced().then(() => {
       this.#isFlushing = false
-      for (const { entry, known, resolve } of flushed) resolve(this.#options.applier.apply(entry, known))
+      for (const { entry, known, resolve } of flushed) resolve(applier.apply(entry, known))
+      this.#snapshotIfDue()
       if (this.#waiting.length > 0) this.#flush()
     })
   }
 
   #bootstrap(): void {
-    const { bootstrap, log, applier } = this.#options
+    const { bootstrap, storage, applier } = this.#options
     const data = encodeConfChange(confChangeOf(bootstrap, 0n))
     const entry = { type: ENTRY_TYPE.confChange, term: 1, index: 1, data }
-    log.append(entry)
+    storage.append([entry], { term: 1, vote: 0n, commit: 1 })
     applier.apply(entry)
     this.#index = 1
+  }
+
+  #snapshotIfDue(): void {
+    const { applier, snapshotCount, onSnapshotDue } = this.#options
+    const { index, term } = applier
+    if (index - this.#snapshotIndex <= snapshotCount) return
+    this.#snapshotIndex = index
+    onSnapshotDue({ index, term })
   }
 
   #timeOut(): Promise<never> {

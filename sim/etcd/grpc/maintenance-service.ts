@@ -18,9 +18,8 @@ import {
 } from '../../../lib/etcd/rpc_pb.ts'
 import { ERRORS } from '../errors.ts'
 import { log } from '../log.ts'
-import { keySpaceHash, wholeHash } from '../maintenance/key-space-hash.ts'
+import { keySpaceHash } from '../maintenance/key-space-hash.ts'
 import { DEFAULT_QUOTA_BYTES } from '../maintenance/quota.ts'
-import { snapshotChunks } from '../maintenance/snapshot-stream.ts'
 import type { Member } from '../member.ts'
 import { ETCD_VERSION, STORAGE_VERSION } from '../version.ts'
 import { serverStream, unary, type Method } from './method.ts'
@@ -37,8 +36,8 @@ export function maintenanceService(member: Member, { quotaBytes }: { quotaBytes:
         header: member.header(),
         version: ETCD_VERSION,
         storageVersion: STORAGE_VERSION,
-        dbSize: BigInt(store.space.sizeBytes),
-        dbSizeInUse: BigInt(store.space.inUseBytes),
+        dbSize: BigInt(member.backend.sizeBytes),
+        dbSizeInUse: BigInt(member.backend.sizeInUseBytes),
         dbSizeQuota: BigInt(quotaBytes || DEFAULT_QUOTA_BYTES),
         leader,
         raftTerm: BigInt(term),
@@ -61,13 +60,13 @@ export function maintenanceService(member: Member, { quotaBytes }: { quotaBytes:
     unary(Maintenance.method.defragment, async (_, call) => {
       await member.requireAdmin(call)
       log('info', 'starting defragment')
-      store.space.defragment()
+      await member.backend.defragment()
       log('info', 'finished defragment')
       return create(DefragmentResponseSchema)
     }),
     unary(Maintenance.method.hash, async (_, call) => {
       await member.requireAdmin(call)
-      return create(HashResponseSchema, { header: member.header(), hash: wholeHash(store) })
+      return create(HashResponseSchema, { header: member.header(), hash: member.backend.hash() })
     }),
     unary(Maintenance.method.hashKV, async (request, call) => {
       await member.requireAdmin(call)
@@ -81,7 +80,8 @@ export function maintenanceService(member: Member, { quotaBytes }: { quotaBytes:
     }),
     serverStream(Maintenance.method.snapshot, async (_, call, out) => {
       await member.requireAdmin(call)
-      for (const { blob, remainingBytes } of snapshotChunks(await member.snapshot())) {
+      const { chunks } = await member.backend.snapshot()
+      for (const { blob, remainingBytes } of chunks) {
         out.send(
           create(SnapshotResponseSchema, {
             blob,

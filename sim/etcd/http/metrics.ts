@@ -49,14 +49,15 @@ export function handleDebugVars(mux: Mux, member: Member): void {
 
 function seriesOf(member: Member): string {
   const { status } = member.door
+  const { backend } = member
   const { store, leases, alarms, members } = member.state
   const leads = status.leader === member.memberId
   const gauges: [name: string, value: number | bigint, labels?: string][] = [
     ['etcd_cluster_version', 1, `{cluster_version="${(members.clusterVersion ?? '').replace(/\.\d+$/, '')}"}`],
     ['etcd_debugging_mvcc_compact_revision', store.compactedRevision],
     ['etcd_debugging_mvcc_current_revision', store.revision],
-    ['etcd_mvcc_db_total_size_in_bytes', store.space.sizeBytes],
-    ['etcd_mvcc_db_total_size_in_use_in_bytes', store.space.inUseBytes],
+    ['etcd_mvcc_db_total_size_in_bytes', backend.sizeBytes],
+    ['etcd_mvcc_db_total_size_in_use_in_bytes', backend.sizeInUseBytes],
     ['etcd_debugging_lease_ttl_total_count', leases.all().length],
     ['etcd_server_has_leader', status.leader === 0n ? 0 : 1],
     ['etcd_server_id', 1, `{server_id="${member.memberId.toString(16)}"}`],

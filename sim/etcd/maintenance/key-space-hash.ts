@@ -37,13 +37,6 @@ export function keySpaceHash(store: Store, revision: bigint): number {
   return hashOf(isAnyAlive ? found : [...found, ...outlived])
 }
 
-/** Of all that is stored, compacted or not: for tests alone, as in etcd. */
-export function wholeHash(store: Store): number {
-  const all: Stored[] = []
-  for (const [key, history] of store.index.histories()) for (const version of history) all.push({ key, version })
-  return hashOf(all)
-}
-
 function hashOf(stored: Stored[]): number {
   stored.sort(({ version: one }, { version: other }) =>
     one.revision === other.revision ? one.sub - other.sub : one.revision < other.revision ? -1 : 1,

@@ -56,13 +56,13 @@ export class KeyIndex {
   }
 
   /** Forgets what was overwritten or deleted at or before the revision, and tells of each. */
-  compact(revision: bigint, forgotten: (key: string, version: Version) => void): void {
+  compact(revision: bigint, forgotten: (version: Version) => void): void {
     for (const [key, history] of this.#histories) {
       const keep = history.findLastIndex((version) => version.revision <= revision)
       if (keep === -1) continue
       // A deletion at the very revision stays, as in etcd from 3.5.16 on (storage/mvcc/key_index.go, compact).
       const isGone = history[keep]!.kv === undefined && history[keep]!.revision < revision
-      for (const version of history.splice(0, isGone ? keep + 1 : keep)) forgotten(key, version)
+      for (const version of history.splice(0, isGone ? keep + 1 : keep)) forgotten(version)
       if (history.length === 0) this.#forget(key)
     }
   }

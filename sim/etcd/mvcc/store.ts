@@ -6,7 +6,6 @@ import { create } from '@bufbuild/protobuf'
 import { EventSchema, Event_EventType, KeyValueSchema, type Event, type KeyValue } from '../../../lib/etcd/kv_pb.ts'
 import { ERRORS } from '../errors.ts'
 import { KeyIndex, type Version } from './key-index.ts'
-import { VersionSpace } from './version-space.ts'
 
 export interface Commit {
   revision: bigint
@@ -28,7 +27,6 @@ const NO_LEASES: LeaseBook = { has: () => false, attach: () => {}, detach: () =>
 
 export class Store {
   readonly index = new KeyIndex()
-  readonly space = new VersionSpace()
   readonly leases: LeaseBook
   #revision = FIRST_REVISION
   /** -1 before the first compaction, as etcd has it. */
@@ -99,7 +97,6 @@ export class Store {
     }
     if (batch.events.length === 0) return { result, commit: undefined }
     const commit = { revision: batch.revision, events: batch.events }
-    for (const { kv } of batch.events) this.space.add(kv!)
     this.#revision = batch.revision
     this.#history.push(commit)
     return { result, commit }
@@ -112,8 +109,7 @@ export class Store {
     // Compaction of nothing is refused with the same words (storage/mvcc/kvstore.go, checkPrevCompactionCompleted).
     if (revision <= 0n) throw ERRORS.compacted()
     this.#compacted = revision
-    this.index.compact(revision, (key, version) => {
-      this.space.remove(key, version)
+    this.index.compact(revision, (version) => {
       this.#listener?.forgot(version)
     })
     this.#listener?.compacted(revision)

@@ -1,6 +1,6 @@
 /** etcd: its key space and log as pure parts, then a member as a process that is killed and comes back. */
 import t from 'tap'
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { toBinary } from '@bufbuild/protobuf'
@@ -15,8 +15,6 @@ import {
   type RangeResponse,
   type WatchResponse,
 } from '../../../lib/etcd/rpc_pb.ts'
-import { ENTRY_TYPE } from '../../../lib/etcd/raft-entry.ts'
-import { encodeWalEntry, encodeWalMetadata, readWal, WAL_FILE } from '../../../lib/etcd/wal.ts'
 import type { Call } from '../../../sim/etcd/grpc/call.ts'
 import { methods } from '../../../sim/etcd/grpc/methods.ts'
 import type { StreamMethod, UnaryMethod } from '../../../sim/etcd/grpc/method.ts'
@@ -251,7 +249,7 @@ t.test('lease: a checkpoint keeps a new leader from beginning anew', async (t) =
   t.equal(clock.remainingMs(1n), 900_000)
 })
 
-function open(dataDir: string): Member {
+function open(dataDir: string, more: { snapshotCount?: number } = {}): Member {
   const urls = { peerUrls: ['http://127.0.0.1:1'], clientUrls: [] }
   return new Member({
     name: 'm',
@@ -260,6 +258,7 @@ function open(dataDir: string): Member {
     clusterToken: 'x',
     fsync: true,
     onFailure: (error) => t.fail(error),
+    ...more,
   })
 }
 
@@ -361,66 +360,148 @@ t.test('watch: what came before, what comes, and the end', async (t) => {
   t.strictSame(heard(), [])
 })
 
-t.test('log: a torn tail is cut off, whatever was torn', async (t) => {
-  const metadata = { nodeId: 7n, clusterId: 2n ** 64n - 1n }
-  const entries = ['one', 'two'].map((data, at) => ({
-    type: ENTRY_TYPE.normal,
-    term: 2,
-    index: at + 1,
-    data: Buffer.from(data),
-  }))
-  const frames = [encodeWalMetadata(metadata), ...entries.map(encodeWalEntry)]
-  const whole = Buffer.concat(frames)
-  t.strictSame(readWal(whole), { metadata, entries, wholeBytes: whole.length })
-  const kept = frames[0]!.length + frames[1]!.length
-  for (let length = kept; length < whole.length; length += 1) {
-    const { entries: left, wholeBytes } = readWal(whole.subarray(0, length))
-    if (left.length !== 1 || wholeBytes !== kept)
-      t.fail(`cut at ${length}: ${left.length} entries, ${wholeBytes} bytes`)
-  }
-  for (let at = kept; at < whole.length; at += 1) {
-    const flipped = Buffer.from(whole)
-    flipped[at]! ^= 1
-    if (readWal(flipped).entries.length !== 1) t.fail(`flipped at ${at}: taken for whole`)
-  }
-
+t.test('member: all that it agreed on is there again, after an orderly end and after a crash', async (t) => {
   const dataDir = folder(t)
-  const log = join(dataDir, WAL_FILE)
-  const put = { key: base64('a'), value: base64('1') }
   const first = open(dataDir)
   const { unary } = asking(first)
-  await unary('KV/Put', put)
+  const put = (key: string, value: string, lease = '0') =>
+    unary('KV/Put', { key: base64(key), value: base64(value), lease })
+  await put('a', '1')
   await unary('Lease/LeaseGrant', { ID: '5', TTL: '600' })
-  await unary('KV/Put', { key: base64('b'), value: base64('2'), lease: '5' })
+  await put('b', '2', '5')
+  await unary('KV/Txn', {
+    success: [
+      { requestPut: { key: base64('c'), value: base64('3') } },
+      { requestDeleteRange: { key: base64('a') } },
+      { requestPut: { key: base64('d'), value: base64('4') } },
+    ],
+  })
+  await put('b', '2a', '5')
+  await unary('KV/Compact', { revision: '3' })
   await t.rejects(unary('Lease/LeaseGrant', { ID: '5', TTL: '600' }), { code: 'FailedPrecondition' })
-  const { memberId, clusterId } = first
-  first.close()
-  t.equal(statSync(log).mode & 0o777, 0o600)
-  t.equal(statSync(join(dataDir, 'member')).mode & 0o777, 0o700)
-  const { size } = statSync(log)
-  appendFileSync(log, readFileSync(log).subarray(0, 20))
-  const second = open(dataDir)
-  t.equal(statSync(log).size, size, 'half a record is gone')
-  t.strictSame([second.memberId, second.clusterId], [memberId, clusterId])
+  await unary('Auth/RoleAdd', { name: 'reader' })
+  await unary('Auth/RoleGrantPermission', {
+    name: 'reader',
+    perm: { permType: 'READ', key: base64('a'), rangeEnd: base64('b') },
+  })
+  await unary('Auth/UserAdd', { name: 'jörg', password: 'pw' })
+  await unary('Auth/UserAdd', { name: 'gone', password: 'pw' })
+  await unary('Auth/UserDelete', { name: 'gone' })
+  await unary('Auth/UserGrantRole', { user: 'jörg', role: 'reader' })
+  await unary('Maintenance/Alarm', { action: 'ACTIVATE', memberID: '7', alarm: 'NOSPACE' })
+  await first.publish()
+  const facts = ({ state, memberId, clusterId }: Member) => ({
+    ids: [memberId, clusterId],
+    revision: state.store.revision,
+    compacted: state.store.compactedRevision,
+    keys: [...state.store.index.histories()]
+      .map(([key, history]) =>
+        [key, ...history.map((each) => `${each.revision}.${each.sub} ${each.kv ? text(each.kv.value) : 'gone'}`)].join(
+          ' ',
+        ),
+      )
+      .sort(),
+    commits: state.store
+      .since(4n)
+      .map((commit) =>
+        commit.events.map(
+          (event) =>
+            `${commit.revision} ${event.type} ${text(event.kv!.key)} ${event.prevKv ? text(event.prevKv.value) : '-'}`,
+        ),
+      ),
+    leases: state.leases.all(),
+    users: state.auth.userNames().map((name) => state.auth.user(name)),
+    roles: state.auth
+      .roleNames()
+      .map((name) =>
+        state.auth
+          .permissionsOf(name)
+          .map(({ permType, key, rangeEnd }) => `${name} ${permType} ${text(key)} ${text(rangeEnd)}`),
+      ),
+    auth: state.auth.revision,
+    alarms: state.alarms.get(),
+    members: state.members.all(),
+    version: state.members.clusterVersion,
+  })
+  const wanted = facts(first)
+  t.strictSame(wanted.keys, ['a 2.0 1 4.1 gone', 'b 3.0 2 5.0 2a', 'c 4.0 3', 'd 4.2 4'])
+  t.strictSame(wanted.commits, [['4 0 c -', '4 1 a 1', '4 0 d -'], ['5 0 b 2']])
+  t.match(wanted.leases, [{ id: 5n, ttlSeconds: 600n, keys: new Set(['b']) }])
+  t.equal(wanted.users.length, 1)
+
+  // What kill -9 leaves: the log has everything, the db perhaps nothing yet.
+  const crashed = folder(t)
+  cpSync(dataDir, crashed, { recursive: true })
+  const second = open(crashed)
+  t.strictSame(facts(second), wanted, 'from the log')
   t.equal(second.door.status.term, 3, 'each start is an election')
-  t.equal(second.state.store.revision, 3n)
-  t.match(second.state.leases.get(5n), { ttlSeconds: 600n, keys: new Set(['b']) })
-  await asking(second).unary('Lease/LeaseRevoke', { ID: '5' })
-  const { size: revoked } = statSync(log)
-  second.close()
+  await second.close()
+  await first.close()
+  rmSync(join(dataDir, 'member/wal'), { recursive: true })
+  cpSync(join(crashed, 'member/wal'), join(dataDir, 'member/wal'), { recursive: true })
   const third = open(dataDir)
-  t.equal(third.state.store.index.latest('b'), undefined, 'a lease takes its keys along, over a restart too')
-  t.equal(third.state.store.revision, 4n)
-  third.close()
-  truncateSync(log, revoked - 1)
+  t.strictSame(facts(third), wanted, 'from the db')
+  await asking(third).unary('Lease/LeaseRevoke', { ID: '5' })
+  await third.close()
   const fourth = open(dataDir)
-  t.equal(fourth.state.store.revision, 3n, 'what was cut into is gone whole')
-  fourth.close()
+  t.equal(fourth.state.store.index.latest('b'), undefined, 'a lease takes its keys along, over a restart too')
+  t.strictSame(fourth.state.leases.all(), [])
+  await fourth.close()
+
   t.strictSame(
-    (await readStore(dataDir)).map(({ key, value }) => `${key}=${text(value)}`),
-    ['a=1', 'b=2'],
+    readStore(dataDir).map(({ key, value, revision, lies }) => `${key}=${text(value)}@${revision} ${lies}`),
+    ['a=1@2 db', 'b=2@3 db', 'c=3@4 db', 'd=4@4 db', 'b=2a@5 db'],
     'a thief reads what was put, deleted or not',
   )
+  t.equal(statSync(join(dataDir, 'member')).mode & 0o777, 0o700)
+  for (const file of ['member/snap/db', 'member/wal/0000000000000000-0000000000000000.wal']) {
+    t.equal(statSync(join(dataDir, file)).mode & 0o777, 0o600, file)
+  }
+})
+
+t.test('member: a long log is cut, and what it said is in the db', async (t) => {
+  const dataDir = folder(t)
+  const first = open(dataDir, { snapshotCount: 20 })
+  const { unary } = asking(first)
+  for (let count = 0; count < 70; count += 1)
+    await unary('KV/Put', { key: base64(`k${count % 7}`), value: base64(String(count)) })
+  await first.close()
+  const snap = join(dataDir, 'member/snap')
+  t.equal(readdirSync(snap).filter((name) => name.endsWith('.snap')).length, 3)
+  const second = open(dataDir, { snapshotCount: 20 })
+  t.equal(second.state.store.revision, 71n)
+  await asking(second).unary('KV/Put', { key: base64('k0'), value: base64('more') })
+  await second.close()
+  const third = open(dataDir)
+  t.equal(third.state.store.revision, 72n)
+  t.equal(text(third.state.store.index.latest('k0')!.value), 'more')
+  await third.close()
+})
+
+t.test('member: what is no disk of a member is refused with the words of etcd', async (t) => {
+  const dataDir = folder(t)
+  const wal = join(dataDir, 'member/wal')
+  const first = open(dataDir)
+  await asking(first).unary('KV/Put', { key: base64('a'), value: base64('1') })
+  await first.close()
+  const segment = join(wal, '0000000000000000-0000000000000000.wal')
+  const whole = readFileSync(segment)
+  const flipped = Buffer.from(whole)
+  flipped[flipped.indexOf('a', 200)]! ^= 1
+  writeFileSync(segment, flipped)
+  t.throws(() => open(dataDir), {
+    name: 'WalError',
+    message: /^walpb: crc mismatch: expected: .* in file '.*' at position: \d+$/,
+  })
+  writeFileSync(segment, 'this is no log'.repeat(100))
+  t.throws(() => open(dataDir), { name: 'Panic', message: 'cannot use none as id' })
+  writeFileSync(segment, whole)
+  writeFileSync(join(dataDir, 'member/snap/db'), 'this is no database'.repeat(1000))
+  t.throws(() => open(dataDir), {
+    name: 'Panic',
+    message: 'failed to open database',
+    fields: { error: 'invalid database' },
+  })
 })
 
 t.test('member: kill -9 takes nothing that was acknowledged', async (t) => {

@@ -1,0 +1,300 @@
+/**
+ * Writes to the db what applying the log changes, and reads it back at start. Each part of the state lies where etcd 3.6
+ * has it (server/storage/schema), so that real tools and a real member find it.
+ */
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { RoleSchema, UserSchema } from '../../../lib/etcd/auth_pb.ts'
+import { decodeKeyValue, encodeKeyValue, parseRevisionKey, revisionKey } from '../../../lib/etcd/key-value.ts'
+import { Event_EventType, KeyValueSchema, type KeyValue } from '../../../lib/etcd/kv_pb.ts'
+import { ProtoWriter, readProto } from '../../../lib/etcd/protobuf.ts'
+import { voters, type ConfState, type RaftEntry } from '../../../lib/etcd/raft-entry.ts'
+import type { RaftRequestKind } from '../../../lib/etcd/raft-request.ts'
+import { AlarmMemberSchema } from '../../../lib/etcd/rpc_pb.ts'
+import type { State } from '../apply/state.ts'
+import type { User } from '../auth/auth-store.ts'
+import type { ClusterMember } from '../cluster/members.ts'
+import type { Lease } from '../lease/leases.ts'
+import type { Version } from '../mvcc/key-index.ts'
+import type { Commit } from '../mvcc/store.ts'
+import type { Backend } from './backend.ts'
+import { AUTH, CLUSTER, META, type BucketName } from './schema.ts'
+import { membershipInV2Format } from './snap-folder.ts'
+
+export class StateOnDisk {
+  readonly #backend: Backend
+  readonly #state: State
+
+  /** Fills the state, which is empty, from the db; from then on the db follows it. */
+  constructor(backend: Backend, state: State) {
+    this.#backend = backend
+    this.#state = state
+    this.#readMembers()
+    this.#readAuth()
+    this.#readLeases()
+    this.#readKeys()
+    for (const [bytes] of backend.entries('alarm')) {
+      const { memberID, alarm } = fromBinary(AlarmMemberSchema, Buffer.from(bytes, 'latin1'))
+      state.alarms.activate(memberID, alarm)
+    }
+    state.onCommit((commit) => this.#writeCommit(commit))
+    state.store.heardBy({ forgot: (version) => this.#forget(version), compacted: (at) => this.#writeCompaction(at) })
+    const write = (lease: Lease): void => this.#writeLease(lease)
+    state.leases.heardBy({
+      granted: write,
+      checkpointed: write,
+      removed: ({ id }) => backend.delete('lease', be64(id).toString('latin1')),
+    })
+    // A real member may have been stopped in the middle of a compaction.
+    const scheduled = this.#compactedAt(META.scheduledCompaction)
+    if (scheduled > this.#compactedAt(META.finishedCompaction)) state.store.compact(scheduled)
+  }
+
+  /** After each entry, and in the same turn of the event loop, so that a batch holds all of it. */
+  applied(entry: RaftEntry, kind: RaftRequestKind | 'confChange' | undefined): void {
+    if (kind === 'confChange' || kind === 'clusterMemberAttrSet' || kind === 'v2') this.#writeMembers()
+    if (kind === 'clusterVersionSet' || kind === 'downgradeInfoSet' || kind === 'v2') this.#writeCluster()
+    if (kind === 'alarm') this.#writeAlarms()
+    if (kind?.startsWith('auth') || kind === 'confChange') this.#writeAuth()
+    this.#backend.applied(entry)
+  }
+
+  /** What the members are, for the file that stands for a part of the log (Backend.saveSnapshot). */
+  membership(): Buffer {
+    const { members } = this.#state
+    return membershipInV2Format(members.all(), members.removed(), members.clusterVersion)
+  }
+
+  confState(): ConfState {
+    const { members } = this.#state
+    const confState = voters(...members.voters().map(({ id }) => id))
+    return { ...confState, learners: members.all().flatMap(({ id, isLearner }) => (isLearner ? [id] : [])) }
+  }
+
+  #writeCommit({ revision, events }: Commit): void {
+    for (const [sub, { type, kv }] of events.entries()) {
+      const isTombstone = type === Event_EventType.DELETE
+      const value = isTombstone
+        ? new ProtoWriter(kv!.key.length + 8).bytes(1, kv!.key).finish()
+        : encodeKeyValue({
+            key: kv!.key,
+            createRevision: Number(kv!.createRevision),
+            modRevision: Number(kv!.modRevision),
+            version: Number(kv!.version),
+            value: kv!.value,
+            lease: kv!.lease,
+          })
+      this.#backend.put('key', revisionKey(Number(revision), sub, isTombstone).toString('latin1'), value)
+    }
+  }
+
+  #forget({ revision, sub, kv }: Version): void {
+    this.#backend.delete('key', revisionKey(Number(revision), sub, kv === undefined).toString('latin1'))
+  }
+
+  #writeCompaction(revision: bigint): void {
+    const bytes = revisionKey(Number(revision), 0)
+    this.#backend.put('meta', META.scheduledCompaction, bytes)
+    this.#backend.put('meta', META.finishedCompaction, bytes)
+  }
+
+  #readKeys(): void {
+    const compacted = this.#compactedAt(META.finishedCompaction)
+    const scheduled = this.#compactedAt(META.scheduledCompaction)
+    const reached = scheduled > compacted ? scheduled : compacted
+    this.#state.store.load(this.#versions(), { compacted, reached })
+  }
+
+  *#versions(): Generator<{ key: string; version: Version }> {
+    for (const [name, bytes] of this.#backend.entries('key')) {
+      const at = parseRevisionKey(Buffer.from(name, 'latin1'))
+      if (!at) throw new Error(`[db_key] bucket key: ${Buffer.from(name, 'latin1').toString('hex')} is no revision`)
+      // `etcdutl snapshot restore --bump-revision` leaves an empty one to count on from.
+      if (bytes.length === 0) continue
+      const stored = decodeKeyValue(bytes as Buffer)
+      const kv = at.isTombstone ? undefined : keyValueOf(stored)
+      const version = { revision: BigInt(at.main), sub: at.sub, kv }
+      yield { key: stored.key.toString('latin1'), version }
+    }
+  }
+
+  #compactedAt(key: string): bigint {
+    const bytes = this.#backend.get('meta', key)
+    return BigInt((bytes && parseRevisionKey(Buffer.from(bytes))?.main) ?? -1)
+  }
+
+  /** leasepb.Lease: ID = 1, TTL = 2, RemainingTTL = 3. */
+  #writeLease({ id, ttlSeconds, remainingSeconds }: Lease): void {
+    const lease = new ProtoWriter(40).bigint(1, id).bigint(2, ttlSeconds).bigint(3, remainingSeconds).finish()
+    this.#backend.put('lease', be64(id).toString('latin1'), lease)
+  }
+
+  #readLeases(): void {
+    for (const [, bytes] of this.#backend.entries('lease')) {
+      const numbers = [0n, 0n, 0n, 0n]
+      readProto(bytes, ({ field, bigint }) => (numbers[field] = BigInt.asIntN(64, bigint())))
+      this.#state.leases.restore(numbers[1]!, numbers[2]!, numbers[3]!)
+    }
+  }
+
+  #writeAlarms(): void {
+    const alarms = this.#state.alarms.get().map(({ memberId, type }): [string, Buffer] => {
+      const bytes = toBinary(AlarmMemberSchema, create(AlarmMemberSchema, { memberID: memberId, alarm: type }))
+      return [Buffer.from(bytes).toString('latin1'), Buffer.alloc(0)]
+    })
+    this.#replace('alarm', alarms)
+  }
+
+  #writeAuth(): void {
+    const { auth } = this.#state
+    const users = auth.userNames().map((name): [string, Buffer] => [name, encodeUser(auth.user(name)!)])
+    const roles = auth.roleNames().map((name): [string, Buffer] => {
+      const role = create(RoleSchema, { name: Buffer.from(name), keyPermission: [...auth.role(name)!.permissions] })
+      return [name, Buffer.from(toBinary(RoleSchema, role))]
+    })
+    this.#replace('authUsers', users.map(named))
+    this.#replace('authRoles', roles.map(named))
+    this.#put('auth', AUTH.revision, be64(auth.revision))
+    if (auth.enabled || this.#backend.get('auth', AUTH.enabled)) {
+      this.#put('auth', AUTH.enabled, Buffer.from([auth.enabled ? 1 : 0]))
+    }
+  }
+
+  #readAuth(): void {
+    const users = [...this.#backend.entries('authUsers')].map(([, bytes]) => decodeUser(bytes))
+    const roles = [...this.#backend.entries('authRoles')].map(([, bytes]) => {
+      const { name, keyPermission } = fromBinary(RoleSchema, bytes)
+      return { name: Buffer.from(name).toString('utf8'), permissions: keyPermission }
+    })
+    const revision = this.#backend.get('auth', AUTH.revision)
+    if (!revision && users.length === 0 && roles.length === 0) return
+    this.#state.auth.restore({
+      enabled: this.#backend.get('auth', AUTH.enabled)?.[0] === 1,
+      // A member that nobody ever gave a user writes 0 (server/auth/store.go, NewAuthStore).
+      revision: (revision && Buffer.from(revision).readBigUInt64BE(0)) || 1n,
+      users,
+      roles,
+    })
+  }
+
+  #writeMembers(): void {
+    const { members } = this.#state
+    const all = members.all()
+    this.#replace(
+      'members',
+      all.map((member): [string, Buffer] => [member.id.toString(16), Buffer.from(memberJson(member))]),
+    )
+    this.#replace(
+      'members_removed',
+      members.removed().map((id): [string, Buffer] => [id.toString(16), Buffer.from('removed')]),
+    )
+    this.#backend.setConfState(this.confState())
+  }
+
+  #readMembers(): void {
+    const { members } = this.#state
+    const found = [...this.#backend.entries('members')].map(([id, json]) => memberOf(id, json))
+    members.restore(
+      found,
+      [...this.#backend.entries('members_removed')].map(([id]) => BigInt(`0x${id}`)),
+    )
+    members.clusterVersion = this.#backend.get('cluster', CLUSTER.version)?.toString()
+    const downgrade = this.#backend.get('cluster', CLUSTER.downgrade)
+    if (downgrade) {
+      const { enabled, 'target-version': target } = JSON.parse(downgrade.toString()) as Record<string, unknown>
+      members.downgradeTarget = enabled === true ? String(target) : undefined
+    }
+  }
+
+  #writeCluster(): void {
+    const { clusterVersion, downgradeTarget } = this.#state.members
+    if (clusterVersion) {
+      this.#put('cluster', CLUSTER.version, Buffer.from(clusterVersion))
+      // Members before 3.6 refuse a file that says whose it is.
+      const [major, minor] = clusterVersion.split('.').map(Number)
+      if (major === 3 && minor! >= 6) this.#put('meta', META.storageVersion, Buffer.from(`3.${minor}.0`))
+    }
+    if (downgradeTarget !== undefined || this.#backend.get('cluster', CLUSTER.downgrade)) {
+      const info = { 'target-version': downgradeTarget ?? '', enabled: downgradeTarget !== undefined }
+      this.#put('cluster', CLUSTER.downgrade, Buffer.from(JSON.stringify(info)))
+    }
+  }
+
+  /** What is there already is not written again. */
+  #put(bucket: BucketName, key: string, value: Buffer): void {
+    const there = this.#backend.get(bucket, key)
+    if (!there || Buffer.compare(there, value) !== 0) this.#backend.put(bucket, key, value)
+  }
+
+  /** The bucket's whole content, of which little has changed. */
+  #replace(bucket: BucketName, entries: readonly [key: string, value: Buffer][]): void {
+    const wanted = new Map(entries)
+    const gone = [...this.#backend.entries(bucket)].flatMap(([key]) => (wanted.has(key) ? [] : [key]))
+    for (const key of gone) this.#backend.delete(bucket, key)
+    for (const [key, value] of wanted) this.#put(bucket, key, value)
+  }
+}
+
+function keyValueOf(stored: ReturnType<typeof decodeKeyValue>): KeyValue {
+  const kv = create(KeyValueSchema)
+  kv.key = stored.key
+  kv.value = stored.value
+  kv.createRevision = BigInt(stored.createRevision)
+  kv.modRevision = BigInt(stored.modRevision)
+  kv.version = BigInt(stored.version)
+  kv.lease = stored.lease
+  return kv
+}
+
+/** Names are UTF-8, keys of the db latin1 text. */
+function named([name, value]: [string, Buffer]): [string, Buffer] {
+  return [Buffer.from(name, 'utf8').toString('latin1'), value]
+}
+
+function encodeUser({ name, passwordHash, noPassword, roles }: User): Buffer {
+  const user = create(UserSchema, {
+    name: Buffer.from(name),
+    password: Buffer.from(passwordHash, 'latin1'),
+    roles: [...roles],
+    options: { noPassword },
+  })
+  return Buffer.from(toBinary(UserSchema, user))
+}
+
+function decodeUser(bytes: Uint8Array): User {
+  const { name, password, roles, options } = fromBinary(UserSchema, bytes)
+  return {
+    name: Buffer.from(name).toString('utf8'),
+    passwordHash: Buffer.from(password).toString('latin1'),
+    noPassword: options?.noPassword ?? false,
+    roles,
+  }
+}
+
+/** As Go writes a membership.Member: the id is a number that JavaScript's JSON would round. */
+function memberJson({ id, name, peerUrls, clientUrls, isLearner }: ClusterMember): string {
+  const rest = {
+    peerURLs: peerUrls,
+    ...(isLearner ? { isLearner } : {}),
+    ...(name ? { name } : {}),
+    ...(clientUrls.length > 0 ? { clientURLs: clientUrls } : {}),
+  }
+  return `{"id":${id},${JSON.stringify(rest).slice(1)}`
+}
+
+function memberOf(id: string, json: Uint8Array): ClusterMember {
+  const member = JSON.parse(Buffer.from(json).toString('utf8')) as Record<string, unknown>
+  const texts = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
+  return {
+    id: BigInt(`0x${id}`),
+    name: typeof member['name'] === 'string' ? member['name'] : '',
+    peerUrls: texts(member['peerURLs']),
+    clientUrls: texts(member['clientURLs']),
+    isLearner: member['isLearner'] === true,
+  }
+}
+
+function be64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt.asUintN(64, value))
+  return bytes
+}
