@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { CONF_CHANGE, decodeConfChange, ENTRY_TYPE, encodeConfChange, voters } from '../../../lib/etcd/raft-entry.ts'
-import { decodeRaftRequest, encodeRaftRequest } from '../../../lib/etcd/raft-request.ts'
+import { ProtoWriter } from '../../../lib/etcd/protobuf.ts'
+import { decodeRaftRequest, encodeRaftRequest, putsOf } from '../../../lib/etcd/raft-request.ts'
 import { alertName } from '../../../lib/tls/alerts.ts'
 import { listenTls, type Listener, type TlsConnection } from '../../../lib/tls/listen.ts'
 import { GO_DEFAULT_POLICY } from '../../../lib/tls/policy.ts'
@@ -22,8 +23,13 @@ import type { RaftStorage, StoredRaft } from '../../../sim/etcd/replica/raft-sto
 import { Replica } from '../../../sim/etcd/replica/replica.ts'
 import type { StateMachine } from '../../../sim/etcd/replica/state-machine.ts'
 
-const CLUSTER_ID = 0xc1n
-const VERSION = '3.6.16'
+/** What members tell each other of themselves. */
+export interface PeerWorldOptions {
+  clusterId: bigint
+  version: string
+}
+
+const OF_OURS: PeerWorldOptions = { clusterId: 0xc1n, version: '3.6.16' }
 const DEADLINE_MS = 15_000
 
 /** Keeps what is appended for the next start, and calls it synced at the end of the turn. */
@@ -68,12 +74,13 @@ class Registers implements StateMachine<string> {
   apply({ type, data }: Entry): { result: string } {
     if (data.length === 0) return { result: '' }
     if (type === ENTRY_TYPE.normal) {
-      const [name = '', value = ''] = Buffer.from(decodeRaftRequest(data).body).toString().split('=')
-      this.values.set(name, value)
-      return { result: `${name} is ${value}` }
+      const [put] = putsOf(decodeRaftRequest(data))
+      if (!put) return { result: '' }
+      this.values.set(put.key.toString(), put.value.toString())
+      return { result: `${put.key.toString()} is ${put.value.toString()}` }
     }
     const { type: kind, nodeId, context } = decodeConfChange(data)
-    this.#onMember(nodeId, kind === CONF_CHANGE.removeNode ? undefined : [context.toString()])
+    this.#onMember(nodeId, kind === CONF_CHANGE.removeNode ? undefined : urlsOf(context))
     return { result: 'changed' }
   }
 
@@ -100,7 +107,25 @@ class Registers implements StateMachine<string> {
   }
 }
 
+function urlsOf(context: Buffer): string[] {
+  const { peerURLs }: { peerURLs: string[] } = JSON.parse(context.toString())
+  return peerURLs
+}
+
+/** A member as the others are told of it. */
+export interface KnownMember {
+  id: NodeId
+  url: string
+  name: string
+}
+
+/** As etcd writes it (membership.Member); ids are beyond JavaScript's numbers. */
+function contextOf({ id, url, name }: KnownMember): Buffer {
+  return Buffer.from(`{"id":${id},"peerURLs":["${url}"],"name":"${name}"}`)
+}
+
 export class PeerWorld {
+  readonly options: PeerWorldOptions
   readonly folder = mkdtempSync(join(tmpdir(), 'etcd-peers-'))
   readonly members = new Map<NodeId, PeerMember>()
   readonly ca: Issued
@@ -109,12 +134,14 @@ export class PeerWorld {
   readonly #restoreStderr: () => void
   #nextRequest = 1n
 
-  static async create(): Promise<PeerWorld> {
-    return new PeerWorld(await issue({ commonName: 'etcd-ca', isCa: true, ...VALIDITY }))
+  static async create(options = OF_OURS): Promise<PeerWorld> {
+    return new PeerWorld(options, await issue({ commonName: 'etcd-ca', isCa: true, ...VALIDITY }))
   }
 
-  private constructor(ca: Issued) {
+  private constructor(options: PeerWorldOptions, ca: Issued) {
+    this.options = options
     this.ca = ca
+    writeFileSync(join(this.folder, 'ca.crt'), ca.certificate)
     const write = process.stderr.write.bind(process.stderr)
     // Members log to stderr, as etcd does.
     process.stderr.write = ((text: string | Uint8Array) => {
@@ -129,23 +156,26 @@ export class PeerWorld {
   /** Members of a new cluster, with ids from 1 on. */
   async startCluster(count: number): Promise<void> {
     const ids = Array.from({ length: count }, (_, at) => BigInt(at + 1))
-    for (const id of ids) await this.prepare(id)
-    for (const id of ids) this.members.get(id)!.start(ids)
+    const members = await Promise.all(ids.map((id) => this.prepare(id)))
+    for (const member of members) member.start(members)
   }
 
-  /** A member that listens and does not take part yet. `names` are what its certificate says. */
-  async prepare(id: NodeId, names?: { ipAddresses?: string[]; dnsNames?: string[] }): Promise<PeerMember> {
-    const address = `127.81.0.${id}`
-    const usages = ['clientAuth', 'serverAuth'] as const
-    const { ipAddresses = [address], dnsNames = [] } = names ?? {}
-    const spec = { commonName: `etcd-${id}`, usages, ipAddresses, dnsNames, ...VALIDITY }
-    const { certificate, privateKey } = await issue(spec, this.ca)
-    writeFileSync(join(this.folder, `${id}.crt`), certificate)
-    writeFileSync(join(this.folder, `${id}.key`), privateKey)
-    const member = new PeerMember(this, id, address)
-    await member.listen()
+  /** A member that listens and does not take part yet. `ipAddresses` are what its certificate says. */
+  async prepare(id: NodeId, { ipAddresses, ...where }: PreparedMember = {}): Promise<PeerMember> {
+    const { address = `127.81.0.${id}`, port = 0, name = `m${id}` } = where
+    await this.writeCertificate(name, ipAddresses ?? [address])
+    const member = new PeerMember(this, { id, address, name })
+    await member.listen(port)
     this.members.set(id, member)
     return member
+  }
+
+  /** `<name>.crt` and `<name>.key` in this world's folder. */
+  async writeCertificate(name: string, ipAddresses: readonly string[]): Promise<void> {
+    const usages = ['clientAuth', 'serverAuth'] as const
+    const { certificate, privateKey } = await issue({ commonName: name, usages, ipAddresses, ...VALIDITY }, this.ca)
+    writeFileSync(join(this.folder, `${name}.crt`), certificate)
+    writeFileSync(join(this.folder, `${name}.key`), privateKey)
   }
 
   running(): PeerMember[] {
@@ -184,9 +214,17 @@ export class PeerWorld {
 
 const VALIDITY = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) }
 
-export class PeerMember {
+interface PreparedMember {
+  ipAddresses?: string[]
+  address?: string
+  port?: number
+  name?: string
+}
+
+export class PeerMember implements KnownMember {
   readonly world: PeerWorld
   readonly id: NodeId
+  readonly name: string
   readonly address: string
   readonly storage = new MemoryStorage()
   machine = new Registers(() => {})
@@ -197,9 +235,10 @@ export class PeerMember {
   isRemoved = false
   readonly #removed = new Set<NodeId>()
 
-  constructor(world: PeerWorld, id: NodeId, address: string) {
+  constructor(world: PeerWorld, { id, name, address }: { id: NodeId; name: string; address: string }) {
     this.world = world
     this.id = id
+    this.name = name
     this.address = address
   }
 
@@ -209,10 +248,10 @@ export class PeerMember {
 
   get files() {
     const { folder } = this.world
-    return { certFile: join(folder, `${this.id}.crt`), keyFile: join(folder, `${this.id}.key`) }
+    return { certFile: join(folder, `${this.name}.crt`), keyFile: join(folder, `${this.name}.key`) }
   }
 
-  async listen(): Promise<void> {
+  async listen(port: number): Promise<void> {
     const { certFile, keyFile } = this.files
     const caPem = this.world.ca.certificate
     const roots = certPool(caPem)
@@ -223,7 +262,7 @@ export class PeerMember {
     const server = createServer(peerHandler(this.#host()))
     this.listener = await listenTls({
       address: this.address,
-      port: 0,
+      port,
       policy: GO_DEFAULT_POLICY,
       keyPair: () => ({ cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }),
       clientCertificates: { mode: 'require', verify, caPem: () => caPem },
@@ -239,7 +278,7 @@ export class PeerMember {
   }
 
   /** With all that its storage has; `first` are the members of a new cluster. */
-  start(first: readonly NodeId[] = []): void {
+  start(first: readonly KnownMember[] = []): void {
     this.machine = new Registers((id, urls) => {
       if (urls) return this.transport?.add(id, urls)
       this.#removed.add(id)
@@ -258,13 +297,13 @@ export class PeerMember {
         onRemoved: () => (this.isRemoved = true),
       },
     })
-    for (const each of this.world.members.values()) if (first.includes(each.id)) this.transport.add(each.id, [each.url])
+    for (const { id, url } of first) this.transport.add(id, [url])
     if (first.length > 0) this.#bootstrap(first)
     this.replica = new Replica({
       id: this.id,
       storage: this.storage,
       stored: this.storage.stored,
-      confState: this.storage.snapshot?.confState ?? voters(...first),
+      confState: this.storage.snapshot?.confState ?? voters(...first.map(({ id }) => id)),
       machine: this.machine,
       transport: this.transport,
       heartbeatMs: 20,
@@ -295,13 +334,17 @@ export class PeerMember {
 
   put(name: string, value: string, timeoutMs = 10_000): Promise<string> {
     const id = this.world.nextRequest()
-    const data = encodeRaftRequest({ id, kind: 'put', body: Buffer.from(`${name}=${value}`) })
+    const data = encodeRaftRequest({
+      id,
+      kind: 'put',
+      body: new ProtoWriter().string(1, name).string(2, value).finish(),
+    })
     return this.replica!.propose({ id, type: ENTRY_TYPE.normal, data }, timeoutMs)
   }
 
   configure(type: number, member: PeerMember): Promise<string> {
     const id = this.world.nextRequest()
-    const data = encodeConfChange({ id, type, nodeId: member.id, context: Buffer.from(member.url) })
+    const data = encodeConfChange({ id, type, nodeId: member.id, context: contextOf(member) })
     return this.replica!.propose({ id, type: ENTRY_TYPE.confChange, data }, 10_000)
   }
 
@@ -315,17 +358,17 @@ export class PeerMember {
   }
 
   /** Every member's log begins with the same entries: who the members are. */
-  #bootstrap(first: readonly NodeId[]): void {
-    const entries = first.map((nodeId, at) => {
-      const context = Buffer.from(this.world.members.get(nodeId)!.url)
-      const data = encodeConfChange({ id: 0n, type: CONF_CHANGE.addNode, nodeId, context })
+  #bootstrap(first: readonly KnownMember[]): void {
+    const entries = [...first].sort(byId).map((member, at) => {
+      const change = { id: 0n, type: CONF_CHANGE.addNode, nodeId: member.id, context: contextOf(member) }
+      const data = encodeConfChange(change)
       return { type: ENTRY_TYPE.confChange, term: 1, index: at + 1, data }
     })
     this.storage.append(entries, { term: 1, vote: 0n, commit: entries.length })
   }
 
   #identity() {
-    return { id: this.id, clusterId: CLUSTER_ID, version: VERSION, peerUrls: [this.url] }
+    return { id: this.id, ...this.world.options, peerUrls: [this.url] }
   }
 
   #host(): PeerHost {
@@ -347,8 +390,12 @@ export class PeerMember {
         await this.machine.receive(message.snapshot!, database)
         this.replica!.process(message)
       },
-      version: () => JSON.stringify({ etcdserver: VERSION, etcdcluster: '3.6.0', storage: '3.6.0' }),
+      version: () => JSON.stringify({ etcdserver: this.world.options.version, etcdcluster: 'not_decided' }),
       members: () => '[]',
     }
   }
+}
+
+function byId(one: KnownMember, other: KnownMember): number {
+  return one.id < other.id ? -1 : 1
 }

@@ -179,7 +179,8 @@ t.test('a peer whose certificate names another host is refused', async (t) => {
   await world.prepare(1n)
   await world.prepare(2n)
   const stranger = await world.prepare(3n, { ipAddresses: ['127.81.0.99'] })
-  for (const member of world.members.values()) member.start([1n, 2n, 3n])
+  const members = [...world.members.values()]
+  for (const member of members) member.start(members)
   const leader = await world.leader()
   t.equal(await leader.put('a', '1'), 'a is 1', 'the others go on')
   t.not(leader.id, stranger.id)
