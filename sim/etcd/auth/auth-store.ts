@@ -44,8 +44,10 @@ export class AuthStore {
     this.#listener = listener
   }
 
-  /** What a disk held. */
+  /** What a disk held, in place of whatever was here. */
   restore(stored: { enabled: boolean; revision: bigint; users: readonly User[]; roles: readonly Role[] }): void {
+    this.#users.clear()
+    this.#roles.clear()
     for (const user of stored.users) this.#users.set(user.name, user)
     for (const role of stored.roles) this.#roles.set(role.name, role)
     this.#enabled = stored.enabled

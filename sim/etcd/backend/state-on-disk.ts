@@ -24,18 +24,11 @@ export class StateOnDisk {
   readonly #backend: Backend
   readonly #state: State
 
-  /** Fills the state, which is empty, from the db; from then on the db follows it. */
+  /** Fills the state from the db; from then on the db follows it. */
   constructor(backend: Backend, state: State) {
     this.#backend = backend
     this.#state = state
-    this.#readMembers()
-    this.#readAuth()
-    this.#readLeases()
-    this.#readKeys()
-    for (const [bytes] of backend.entries('alarm')) {
-      const { memberID, alarm } = fromBinary(AlarmMemberSchema, Buffer.from(bytes, 'latin1'))
-      state.alarms.activate(memberID, alarm)
-    }
+    this.#read()
     state.onCommit((commit) => this.#writeCommit(commit))
     state.store.heardBy({ forgot: (version) => this.#forget(version), compacted: (at) => this.#writeCompaction(at) })
     const write = (lease: Lease): void => this.#writeLease(lease)
@@ -47,6 +40,26 @@ export class StateOnDisk {
     // A real member may have been stopped in the middle of a compaction.
     const scheduled = this.#compactedAt(META.scheduledCompaction)
     if (scheduled > this.#compactedAt(META.finishedCompaction)) state.store.compact(scheduled)
+  }
+
+  /** The db has become another one (Backend.takeReceived): the state is what that says, and watchers hear what they missed. */
+  reload(): void {
+    const { store } = this.#state
+    const before = store.revision
+    this.#read()
+    this.#isReloading = true
+    for (const commit of store.since(before + 1n)) this.#state.tell(commit)
+    this.#isReloading = false
+  }
+
+  #isReloading = false
+
+  #read(): void {
+    this.#readMembers()
+    this.#readAuth()
+    this.#readLeases()
+    this.#readKeys()
+    this.#readAlarms()
   }
 
   /** After each entry, and in the same turn of the event loop, so that a batch holds all of it. */
@@ -71,6 +84,7 @@ export class StateOnDisk {
   }
 
   #writeCommit({ revision, events }: Commit): void {
+    if (this.#isReloading) return
     for (const [sub, { type, kv }] of events.entries()) {
       const isTombstone = type === Event_EventType.DELETE
       const value = isTombstone
@@ -129,11 +143,24 @@ export class StateOnDisk {
   }
 
   #readLeases(): void {
-    for (const [, bytes] of this.#backend.entries('lease')) {
-      const numbers = [0n, 0n, 0n, 0n]
-      readProto(bytes, ({ field, bigint }) => (numbers[field] = BigInt.asIntN(64, bigint())))
-      this.#state.leases.restore(numbers[1]!, numbers[2]!, numbers[3]!)
-    }
+    const leases = [...this.#backend.entries('lease')].map(([, bytes]) => {
+      const lease = { id: 0n, ttlSeconds: 0n, remainingSeconds: 0n }
+      readProto(bytes, ({ field, bigint }) => {
+        if (field === 1) lease.id = BigInt.asIntN(64, bigint())
+        else if (field === 2) lease.ttlSeconds = bigint()
+        else if (field === 3) lease.remainingSeconds = bigint()
+      })
+      return lease
+    })
+    this.#state.leases.restore(leases)
+  }
+
+  #readAlarms(): void {
+    const alarms = [...this.#backend.entries('alarm')].map(([bytes]) => {
+      const { memberID, alarm } = fromBinary(AlarmMemberSchema, Buffer.from(bytes, 'latin1'))
+      return { memberId: memberID, type: alarm }
+    })
+    this.#state.alarms.restore(alarms)
   }
 
   #writeAlarms(): void {
@@ -166,7 +193,6 @@ export class StateOnDisk {
       return { name: Buffer.from(name).toString('utf8'), permissions: keyPermission }
     })
     const revision = this.#backend.get('auth', AUTH.revision)
-    if (!revision && users.length === 0 && roles.length === 0) return
     this.#state.auth.restore({
       enabled: this.#backend.get('auth', AUTH.enabled)?.[0] === 1,
       // A member that nobody ever gave a user writes 0 (server/auth/store.go, NewAuthStore).

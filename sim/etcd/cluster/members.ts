@@ -28,8 +28,10 @@ export class Members {
     return this.#members.get(id)
   }
 
-  /** What a disk held. */
+  /** What a disk held, in place of whatever was here. */
   restore(members: readonly ClusterMember[], removed: readonly bigint[]): void {
+    this.#members.clear()
+    this.#removed.clear()
     for (const member of members) this.#members.set(member.id, member)
     for (const id of removed) this.#removed.add(id)
   }

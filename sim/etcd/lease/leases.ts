@@ -35,9 +35,10 @@ export class Leases {
     this.#listeners.push(listener)
   }
 
-  /** What a disk held; nobody hears of it. */
-  restore(id: bigint, ttlSeconds: bigint, remainingSeconds: bigint): void {
-    this.#leases.set(id, { id, ttlSeconds, remainingSeconds, keys: new Set() })
+  /** What a disk held, in place of whatever was here; nobody hears of it. */
+  restore(leases: Iterable<Omit<Lease, 'keys'>>): void {
+    this.#leases.clear()
+    for (const lease of leases) this.#leases.set(lease.id, { ...lease, keys: new Set() })
   }
 
   /** @throws GrpcError */

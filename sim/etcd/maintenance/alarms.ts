@@ -14,6 +14,11 @@ export class Alarms {
     return this.#raised.filter((alarm) => type === AlarmType.NONE || alarm.type === type)
   }
 
+  /** What a disk held, in place of whatever was here. */
+  restore(alarms: readonly Alarm[]): void {
+    this.#raised = [...alarms]
+  }
+
   activate(memberId: bigint, type: AlarmType): Alarm {
     const known = this.#find(memberId, type)
     if (known) return known

@@ -14,6 +14,11 @@ export class KeyIndex {
   readonly #histories = new Map<string, Version[]>()
   readonly #sorted = new SortedKeys()
 
+  clear(): void {
+    this.#histories.clear()
+    this.#sorted.clear()
+  }
+
   set(key: string, version: Version): void {
     const history = this.#histories.get(key)
     if (history) return void history.push(version)

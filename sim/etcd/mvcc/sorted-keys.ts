@@ -4,6 +4,10 @@ const LONGEST_RUN = 512
 export class SortedKeys {
   #runs: string[][] = []
 
+  clear(): void {
+    this.#runs = []
+  }
+
   add(key: string): void {
     const at = this.#runOf(key)
     const run = this.#runs[at]

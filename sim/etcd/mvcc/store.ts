@@ -62,11 +62,14 @@ export class Store {
     this.#listener = listener
   }
 
-  /** Takes in what a disk held, in order of revisions, how far it was compacted, and which revision there was at least. */
+  /** Takes in what a disk held in place of whatever was here, in order of revisions, how far it was compacted, and which revision there was at least. */
   load(
     versions: Iterable<{ key: string; version: Version }>,
     { compacted, reached }: { compacted: bigint; reached: bigint },
   ): void {
+    this.index.clear()
+    this.#history = []
+    this.#revision = FIRST_REVISION
     for (const { key, version } of versions) {
       const lease = this.index.latest(key)?.lease ?? 0n
       if (lease !== 0n) this.leases.detach(lease, key)
@@ -76,7 +79,7 @@ export class Store {
     }
     // The latest revisions may have been deletions that a compaction took away.
     if (reached > this.#revision) this.#revision = reached
-    if (compacted > 0n) this.#compacted = compacted
+    this.#compacted = compacted > 0n ? compacted : -1n
     this.#loaded = this.#revision
   }
 
