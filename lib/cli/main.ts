@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { machineFault } from '../cluster/machine-fault.ts'
 import { COMPONENTS } from '../posture/component.ts'
 import { packageRoot } from '../settings/package-root.ts'
 import { EXIT } from './exit.ts'
@@ -100,7 +101,7 @@ try {
 /** One line for whoever typed the command; a stack only for a fault of ours. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.good : EXIT.fault
-  const message = error instanceof Error ? error.message : String(error)
+  const { message } = machineFault(error) ?? (error instanceof Error ? error : new Error(String(error)))
   const isOurs = /^\[[a-z0-9_]+\] /.test(message)
   process.stderr.write(`${isOurs ? message : `[harness_fault] ${(error as Error).stack ?? message}`}\n`)
   return EXIT.fault

@@ -7,6 +7,7 @@
 import { createServer, type Server } from 'node:net'
 import { randomInt } from 'node:crypto'
 import type { Addressing, Endpoint } from '../posture/map-addresses.ts'
+import { portOwner } from './port-owner.ts'
 import { assertLoopback } from '../tls/loopback.ts'
 
 export interface HostAddresses {
@@ -98,9 +99,10 @@ export async function claimOctet(port = CLAIM_PORT): Promise<OctetClaim> {
     const server = await listen(`127.${octet}.0.1`, port)
     if (server) return { octet, release: () => new Promise((resolve) => server.close(() => resolve())) }
   }
+  const owner = portOwner(`127.${OCTETS.first}.0.1`, port)
   throw new AddressError(
-    `[address_octets_taken] no octet of 127/8 is free for a run: port ${port} is taken on all of them ` +
-      '(stop other ranges, or the program that listens there on every address)',
+    `[address_octets_taken] no octet of 127/8 is free for a run: port ${port} is taken on all of them` +
+      `${owner === undefined ? '' : `, by ${owner}`} (stop other ranges, or the program that listens there on every address)`,
   )
 }
 

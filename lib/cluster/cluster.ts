@@ -11,6 +11,7 @@ import type { AddressPlan } from './addresses.ts'
 import { affectedBy, leavesSealed } from './affected.ts'
 import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
+import { howOf } from './component-death.ts'
 import { createObjects } from './create-objects.ts'
 import { mint, readAuthority, type MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
@@ -55,12 +56,14 @@ export class Cluster {
   readonly loops: ReadonlySet<string>
   #operator: Operator
   #stopped = false
+  #wireDied = false
 
   constructor(parts: ClusterParts) {
     this.#parts = parts
     this.backs = new Set(parts.plan.hosts.map(({ back }) => back))
     this.loops = new Set(parts.plan.hosts.map(({ loop }) => loop))
     this.#operator = this.#administrator()
+    parts.wire.once('died', () => (this.#wireDied = true))
   }
 
   get posture(): Posture {
@@ -144,6 +147,7 @@ export class Cluster {
       operator: this.#operator,
       components,
       launches,
+      posture,
       ...(restarted ? { restarted } : {}),
       whenServing: async () => {
         onStep('kube-apiserver ready')
@@ -217,10 +221,17 @@ export class Cluster {
     })
   }
 
+  /** `etcd on etcd-1 ended (SIGKILL)` for a process that has died; undefined while all live. */
+  firstDead(): string | undefined {
+    const dead = this.processes.find(({ exited }) => exited !== undefined)
+    if (dead) return `${dead.name} ended (${howOf(dead)})`
+    return this.#wireDied ? 'the wire ended' : undefined
+  }
+
   /** Name of a process that has died, or of kube-apiserver where it does not answer; undefined when all is well. */
   async firstUnready(): Promise<string | undefined> {
-    const dead = this.processes.find(({ exited }) => exited !== undefined)
-    if (dead) return dead.name
+    const dead = this.firstDead()
+    if (dead) return dead
     const ready = await this.#operator.client.request({ path: '/readyz' }).catch(() => undefined)
     return ready?.status === 200 ? undefined : 'kube-apiserver'
   }

@@ -15,7 +15,10 @@ export async function createObjects(operator: Operator, texts: readonly string[]
         if (object.kind === 'Pod') await operator.createPod(object)
         else await operator.create(collectionPath(object), object)
       } catch (error) {
-        if (!(error instanceof StatusError && error.status === 409)) throw error
+        if (error instanceof StatusError && error.status === 409) continue
+        if (!(error instanceof StatusError)) throw error
+        const name = `${object.kind} ${object.metadata.name ?? ''}`.trimEnd()
+        throw new Error(`[object_refused] ${name} of cluster/: kube-apiserver says: ${error.message}`, { cause: error })
       }
     }
   }

@@ -1,6 +1,8 @@
 /** Asks from outside whether a cluster answers: kube-apiserver by /readyz, kubelets by their Nodes, the others by their Leases. */
 import { Refusal } from '../tls/refusal.ts'
+import type { Posture } from '../posture/posture.ts'
 import type { Launch } from '../posture/render-host.ts'
+import { deathOf } from './component-death.ts'
 import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
 import type { Operator } from './operator.ts'
@@ -9,6 +11,8 @@ export interface ReadyOptions {
   operator: Operator
   components: Components
   launches: readonly Launch[]
+  /** Whose files a component's complaint is looked up in. */
+  posture: Posture
   /** Launches that were started at that moment or later: a Lease that was renewed before is their predecessor's. */
   restarted?: { launches: readonly Launch[]; at: Date }
   /** Run once kube-apiserver serves, while the others join. */
@@ -52,22 +56,17 @@ export async function waitUntilReady(options: ReadyOptions): Promise<void> {
 async function until(
   ask: () => Promise<boolean>,
   otherwise: string,
-  { components }: ReadyOptions,
+  { components, launches, posture }: ReadyOptions,
   end: number,
 ): Promise<void> {
   for (;;) {
     const processes = components.all
     const dead = processes.find(({ exited }) => exited !== undefined)
-    if (dead)
-      throw new Error(`[component_died] ${dead.name}: ended with ${howOf(dead)}; its last words:\n${dead.lastWords}`)
+    if (dead) throw deathOf(dead, launches, posture)
     if (await ask()) return
     if (performance.now() > end) throw new Error(`[cluster_not_ready] ${otherwise}\n${lastWords(processes)}`)
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
-}
-
-function howOf({ exited }: ComponentProcess): string {
-  return exited?.signal ?? `exit code ${exited?.code}`
 }
 
 function lastWords(processes: readonly ComponentProcess[]): string {

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { MachineFault, machineFault } from './machine-fault.ts'
 import { nodeCommand } from './node-command.ts'
 
 export interface RunFolder {
@@ -17,8 +18,9 @@ export interface RunFolder {
   remove(): Promise<void>
 }
 
+/** @throws MachineFault `[run_folder]` where no folder can be made. */
 export function makeRunFolder(): RunFolder {
-  const path = mkdtempSync(join(tmpdir(), 'mtls-range-'))
+  const path = makeFolder()
   // Search for all, list for nobody: an unprivileged user of a simulated machine must reach what modes allow it to.
   chmodSync(path, 0o711)
   const janitor = startJanitor(path)
@@ -35,6 +37,16 @@ export function makeRunFolder(): RunFolder {
       }
       rmSync(path, { recursive: true, force: true })
     },
+  }
+}
+
+function makeFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'mtls-range-'))
+  } catch (error) {
+    const why = (error as Error).message.split(',')[0]
+    const text = `[run_folder] ${tmpdir()}: a run's files must go there, ${why} (set TMPDIR to a folder that can be written to)`
+    throw machineFault(error) ?? new MachineFault(text, { cause: error })
   }
 }
 

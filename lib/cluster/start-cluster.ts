@@ -5,6 +5,7 @@ import { renderHost } from '../posture/render-host.ts'
 import { Wire } from '../wire/control.ts'
 import { Cluster, linkKey, type ClusterNeeds } from './cluster.ts'
 import { Components } from './components.ts'
+import { machineFault } from './machine-fault.ts'
 import { networkPolicy } from './network-policy.ts'
 import { makeRunFolder } from './run-folder.ts'
 import { Site } from './site.ts'
@@ -16,14 +17,14 @@ export interface StartOptions extends Partial<ClusterNeeds> {
   onStep?: (step: string, milliseconds: number) => void
 }
 
-/** @throws Error `[component_died]`, `[cluster_not_ready]`; what had started by then is ended first. */
+/** @throws Error `[component_died]`, `[cluster_not_ready]`, or a MachineFault; what had started by then is ended first. */
 export async function startCluster(posture: Posture, options: StartOptions = {}): Promise<Cluster> {
   const undo: Array<() => Promise<void>> = []
   try {
     return await start(posture, options, undo)
   } catch (error) {
     for (const step of undo.toReversed()) await step().catch(() => {})
-    throw error
+    throw machineFault(error) ?? error
   }
 }
 

@@ -4,6 +4,8 @@
  */
 import type { Foothold } from '../attacker/foothold.ts'
 import type { Cluster, ClusterNeeds } from '../cluster/cluster.ts'
+import { ClockWatch } from '../cluster/clock-watch.ts'
+import { machineFault } from '../cluster/machine-fault.ts'
 import { Site } from '../cluster/site.ts'
 import type { Control } from '../posture/control.ts'
 import type { Posture } from '../posture/posture.ts'
@@ -39,7 +41,9 @@ interface Task {
   twinOf?: { attack: Outcome; change: Change }
 }
 
+/** @throws MachineFault where the machine lets nothing more be judged. */
 export async function runScenarios(options: RunOptions): Promise<Row[]> {
+  const clock = new ClockWatch()
   const rows: Row[] = []
   const work = new WorkByKey<Task>()
   const add = (row: Row): void => {
@@ -65,11 +69,8 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
       `${task.discovered.id}:${task.variant.id} on ${task.posture.name}${task.twinOf ? `, ${changeText(task.twinOf.change)}` : ''}`,
     )
     const startedMs = performance.now()
-    // A fault of the range in one act is that row's, and no other's.
-    const outcome = await act(cluster, task.discovered, task.variant, task.how).catch((error: Error): Outcome => ({
-      kind: 'unclear',
-      reason: `harness: ${error.message}`,
-    }))
+    const outcome = await attempt(cluster, task)
+    clock.check()
     const spentMs = task.startedMs + performance.now() - startedMs
     if (task.twinOf) {
       add(rowOf(task, task.twinOf.attack, { ...outcome, change: changeText(task.twinOf.change) }, spentMs))
@@ -109,6 +110,11 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
         cluster = await reshape(cluster, posture, needs)
         cluster ??= await options.startCluster(posture, { ...needs, site })
         for (let task = tasks.shift(); task && !options.signal?.aborted; task = tasks.shift()) {
+          if (cluster.firstDead() !== undefined) {
+            // What killed it is told in the row that it happened in.
+            await cluster.stop()
+            cluster = await options.startCluster(posture, { ...needs, site })
+          }
           const twin = await runTask(cluster, task)
           if (!twin) continue
           if (twin.how.clusterKey === key) tasks.unshift(twin)
@@ -123,6 +129,22 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
   }
   await Promise.all(Array.from({ length: options.clusters ?? 2 }, () => undefined).map(worker))
   return rows
+}
+
+/** Runs an act; a fault of the range in one act is that row's, and no other's. A dead process refuses nobody. */
+async function attempt(cluster: Cluster, { discovered, variant, how }: Task): Promise<Outcome> {
+  const dead = (): Outcome | undefined => {
+    const who = cluster.firstDead()
+    return who === undefined ? undefined : { kind: 'unclear', reason: `crash: ${who} in the middle of the attempt` }
+  }
+  try {
+    const outcome = await act(cluster, discovered, variant, how)
+    return outcome.kind === 'through' ? outcome : (dead() ?? outcome)
+  } catch (error) {
+    const fault = machineFault(error)
+    if (fault) throw fault
+    return dead() ?? { kind: 'unclear', reason: `harness: ${(error as Error).message}` }
+  }
 }
 
 /** More than any change of controls. */
