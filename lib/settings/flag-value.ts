@@ -78,6 +78,8 @@ export function parseFlagValue(type: string, text: string, before?: FlagValue): 
       return [...listOf(before), ...text.split(',').map((each) => String(parseInteger(each, 'int32')))]
     case 'stringArray':
       return [...listOf(before), text]
+    case 'namedCertKey':
+      return text === '[]' ? listOf(before) : [...listOf(before), namedCertKey(text)]
     case 'stringToString':
     case 'mapStringString':
     case 'mapStringBool':
@@ -85,6 +87,13 @@ export function parseFlagValue(type: string, text: string, before?: FlagValue): 
     default:
       return type in BITS ? parseInteger(text, type) : text
   }
+}
+
+/** `cert,key` or `cert,key:name,*.name` (component-base/cli/flag/namedcertkey_flag.go). */
+function namedCertKey(text: string): string {
+  const [files = ''] = text.split(':')
+  if (files.split(',').length === 2) return text
+  throw new Error('expected comma separated certificate and key file paths')
 }
 
 function listOf(value: FlagValue | undefined): readonly string[] {
