@@ -194,7 +194,7 @@ export const FLAGS: FlagTable = [
   { name: 'authorization-webhook-config-file', type: 'string', default: '', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'authorization-webhook-version', type: 'string', default: 'v1beta1', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'bind-address', type: 'ip', default: '0.0.0.0', effect: 'honoured' },
-  { name: 'cert-dir', type: 'string', default: '/var/run/kubernetes', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'cert-dir', type: 'string', default: '/var/run/kubernetes', effect: 'honoured' },
   { name: 'client-ca-file', type: 'string', default: '', effect: 'honoured' },
   {
     name: 'contention-profiling',
@@ -544,7 +544,7 @@ export const FLAGS: FlagTable = [
   { name: 'tls-curve-preferences', type: 'int32Slice', default: '[]', effect: 'honoured' },
   { name: 'tls-min-version', type: 'string', default: '', effect: 'honoured' },
   { name: 'tls-private-key-file', type: 'string', default: '', effect: 'honoured' },
-  { name: 'tls-sni-cert-key', type: 'namedCertKey', default: '[]', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'tls-sni-cert-key', type: 'namedCertKey', default: '[]', effect: 'honoured' },
   { name: 'token-auth-file', type: 'string', default: '', effect: 'honoured' },
   { name: 'tracing-config-file', type: 'string', default: '', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'v', type: 'Level', default: '0', shorthand: 'v', effect: 'inert', reason: NOT_SIMULATED },

@@ -33,6 +33,7 @@ import {
 import { Pipeline } from './pipeline.ts'
 import type { TokenIssuer } from './registry/token-request.ts'
 import { STORED_RESOURCES } from './registry/resources.ts'
+import { servingCertificates } from './serving-certificates.ts'
 import { ApiServer } from './server.ts'
 import type { ServerVersion } from './server-version.ts'
 import { EtcdValues } from './storage/etcd-values.ts'
@@ -56,7 +57,9 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
   const key = signing === '' ? undefined : signingKey(signing)
   if (!flags.isSet('service-cluster-ip-range')) klog('W', 'options.go:211', NO_RANGE)
   assertOptions(flags)
-  const serving = servingPair(flags)
+  const advertised = advertisedOf(flags, place)
+  const bound = flags.string('bind-address')
+  const serving = await servingCertificates(flags, place, { advertised: advertised.address, bound })
   const { policy, warnings } = servingPolicy(flags)
   for (const warning of warnings) klog('W', 'secure_serving.go:69', warning)
 
@@ -82,7 +85,6 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
   const authorize = createAuthorizer(modes, cache)
   const issuer = key && issuerOf(flags, key)
   let bootstrapped = false
-  const advertised = advertisedOf(flags, place)
   const admission = createAdmission(
     { enable: flags.list('enable-admission-plugins'), disable: flags.list('disable-admission-plugins') },
     { objects: cache, authorize, minorVersion: version.minor },
@@ -157,18 +159,6 @@ type Text = () => string
 function fileFlag<Value>(flags: FlagSet, name: string, read: (path: string) => Value): Value | undefined {
   const path = flags.string(name)
   return path === '' ? undefined : read(path)
-}
-
-function servingPair(flags: FlagSet): (serverName: string | undefined) => KeyPair {
-  const [cert, key] = [flags.string('tls-cert-file'), flags.string('tls-private-key-file')]
-  if (cert === '' && key === '') {
-    throw new StartRefusal(
-      'missing filename for serving cert',
-      '[serving_certificate] kube-apiserver: --tls-cert-file and --tls-private-key-file: needed here (the real one would make a self-signed pair)',
-    )
-  }
-  if (cert === '' || key === '') throw new StartRefusal('missing filename for serving cert')
-  return keyPairFiles(cert, key)
 }
 
 function etcdOf(flags: FlagSet, place: Place): ReturnType<typeof etcdClient> {

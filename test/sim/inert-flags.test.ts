@@ -50,15 +50,11 @@ const HEADERS = [
 /** The only inert flags about those subjects, by reason. */
 const INERT: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   etcd: {
-    "etcd's tokens are simple ones": ['auth-token'],
-    'without files a member refuses to serve https at all': ['auto-tls', 'peer-auto-tls', 'self-signed-cert-validity'],
     'one member dials no peer': ['peer-client-cert-file', 'peer-client-key-file'],
     'a member reads its peers from flags': [
       ...['discovery-cacert', 'discovery-cert', 'discovery-insecure-skip-tls-verify', 'discovery-insecure-transport'],
-      'discovery-token',
     ],
     [OTHER]: ['distributed-tracing-address', 'experimental-distributed-tracing-address'],
-    [LATER]: ['listen-client-http-urls'],
     [SOCKETS]: ['socket-reuse-address', 'socket-reuse-port'],
   },
   'kube-apiserver': {
@@ -76,7 +72,6 @@ const INERT: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
       'authorization-webhook-config-file',
       'authorization-webhook-version',
     ],
-    [OWN_FILES]: ['cert-dir'],
     'the file is read once, as without the flag': ['encryption-provider-config-automatic-reload'],
     'the real one ignores it as well: nodes say their ports': ['kubelet-port', 'kubelet-read-only-port'],
     [OTHER]: ['kubernetes-service-node-port'],
@@ -88,7 +83,7 @@ const INERT: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     [AGGREGATION]: ['proxy-client-cert-file', 'proxy-client-key-file'],
     [LATER]: [
       ...['service-account-jwks-uri', 'service-account-signing-endpoint', 'strict-transport-security-directives'],
-      ...['tls-sni-cert-key', 'enable-kubelet-cert-cn-validation'],
+      'enable-kubelet-cert-cn-validation',
     ],
   },
   kubelet: {

@@ -140,6 +140,20 @@ export class ApiWorld {
     return server
   }
 
+  /** A pair of files of the cluster's CA, for serving. */
+  async writePair(name: string, spec: { commonName: string; dnsNames: string[] }): Promise<void> {
+    const { certificate, privateKey } = await this.#leaf({ ...spec, usages: ['serverAuth'] }, 'cluster')
+    writeFileSync(this.path(`${name}.crt`), certificate, { mode: 0o600 })
+    writeFileSync(this.path(`${name}.key`), privateKey, { mode: 0o600 })
+  }
+
+  /** Another server on the same etcd; the caller ends it. */
+  async startSecond(changes: Record<string, string | undefined>, more: string[] = []): Promise<ComponentProcess> {
+    const server = this.#start('kube-apiserver', [...this.flags(changes), ...more])
+    await heard(server, (line) => line.about === 'listener')
+    return server
+  }
+
   /** Runs the server until it refuses to: its exit code and last words. */
   async refusal(
     changes: Record<string, string | undefined>,

@@ -1,6 +1,8 @@
 /** kube-apiserver as a process over a real etcd: who gets in, what lies in the store, and what outlives a kill -9. */
 import t from 'tap'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:tls'
 import type { KubeClient } from '../../../lib/kube/client.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { ApiWorld, freePort, until } from './api-world.ts'
@@ -318,6 +320,46 @@ t.test('a watch goes on over a killed etcd, and objects over a killed server', a
   const again = await admin.get(`${SECRETS}/s`)
   t.equal(again.metadata.uid, uid)
   t.strictSame(again['data'], { key: Buffer.from(CANARY).toString('base64') })
+})
+
+t.test('a certificate for each name, and one of its own', async (t) => {
+  const port = await freePort()
+  const shown = (servername?: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...(servername && { servername }) })
+      socket.once('error', reject)
+      socket.once('secureConnect', () => {
+        resolve(String(socket.getPeerCertificate().subject.CN))
+        socket.destroy()
+      })
+    })
+  await world.writePair('extra', { commonName: 'extra.example.com', dnsNames: ['extra.example.com'] })
+  await world.writePair('wild', { commonName: 'wild', dnsNames: ['other.example.com'] })
+  const server = await world.startSecond(
+    {
+      'secure-port': String(port),
+      'cert-dir': world.path('made'),
+      'tls-cert-file': undefined,
+      'tls-private-key-file': undefined,
+    },
+    [
+      `--tls-sni-cert-key=${world.path('extra.crt')},${world.path('extra.key')}`,
+      `--tls-sni-cert-key=${world.path('wild.crt')},${world.path('wild.key')}:*.wild.example.com`,
+    ],
+  )
+  t.match(await shown(), /^127\.0\.0\.1@\d+$/, 'made by itself')
+  t.equal(await shown('EXTRA.example.com'), 'extra.example.com')
+  t.match(await shown('a.extra.example.com'), /^127\.0\.0\.1@/)
+  t.equal(await shown('a.wild.example.com'), 'wild')
+  t.match(await shown('a.b.wild.example.com'), /^127\.0\.0\.1@/)
+  t.match(await shown('other.example.com'), /^127\.0\.0\.1@/, 'names said are the only ones')
+  t.match(await shown('apiserver-loopback-client'), /^apiserver-loopback-client@\d+$/)
+  t.match(readFileSync(world.path('made/apiserver.crt'), 'utf8'), /^-----BEGIN CERTIFICATE-----/)
+  t.match(
+    server.lastWords,
+    /serving\.go:\d+\] Generated self-signed cert \(.*made\/apiserver\.crt, .*made\/apiserver\.key\)/,
+  )
+  await server.kill()
 })
 
 t.test('refuses at start as the real one does', async (t) => {
