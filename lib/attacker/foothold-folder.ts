@@ -3,7 +3,6 @@ import {
   chmodSync,
   chownSync,
   copyFileSync,
-  cpSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -12,6 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../cluster/cluster.ts'
+import { copySparse } from './copy-sparse.ts'
 import type { Foothold } from './foothold.ts'
 
 export function makeFootholdFolder(runFolder: string): string {
@@ -37,7 +37,11 @@ export async function fillFoothold(folder: string, foothold: Foothold, cluster: 
 }
 
 function copyFolder(from: string, to: string): void {
-  cpSync(from, to, { recursive: true, filter: (path) => !lstatSync(path).isSymbolicLink() })
+  mkdirSync(to)
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    if (entry.isDirectory()) copyFolder(join(from, entry.name), join(to, entry.name))
+    else if (entry.isFile()) copySparse(join(from, entry.name), join(to, entry.name))
+  }
 }
 
 /** Node's permission model follows links out of an allowed folder, so a foothold holds none. */
