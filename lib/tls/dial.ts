@@ -92,6 +92,7 @@ export async function dialTls(options: DialOptions): Promise<TLSSocket> {
     }, timeoutMs)
     socket.on('error', (error) => {
       const refusal = refusalOf(error, { subject: `${address}:${port}`, side: 'client' })
+      if (refusal.details.who === 'us') Object.assign(refusal.details, endsOf(raw))
       // What a socket says after the word of the other end is only the echo of it.
       if (lastRefusals.get(socket)?.layer === undefined) lastRefusals.set(socket, refusal)
       reject(refusal)

@@ -1,5 +1,5 @@
 /** Node's TLS servers behind one listener: one for each set of what it shows and asks, all with the same session tickets. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { nameBearers, NO_NAMES } from './ca-names.ts'
 import type { KeyPair, ListenOptions } from './listen.ts'
@@ -31,8 +31,8 @@ const NEVER_MS = 2 ** 31 - 1
 export class HandshakeServers {
   readonly #options: ListenOptions
   readonly #events: HandshakeEvents
-  readonly #servers = new Map<string, Server>()
-  readonly #keys = new Map<string, ServingKey>()
+  #servers: { terms: HandshakeTerms; server: Server }[] = []
+  #keys: { pair: KeyPair; key: ServingKey }[] = []
   readonly #sessionIdContext = randomBytes(16).toString('hex')
   readonly #rotation: NodeJS.Timeout
   #ticketKeys = randomBytes(48)
@@ -45,29 +45,24 @@ export class HandshakeServers {
 
   /** @throws Error with Go's text where the pair is none. */
   servingKey(pair: KeyPair): ServingKey {
-    const id = digest(pair.cert, pair.key)
-    let key = this.#keys.get(id)
-    if (!key) {
-      key = servingKeyOf(pair)
-      remember(this.#keys, id, key)
-    }
+    const known = this.#keys.find((one) => isSamePair(one.pair, pair))
+    if (known) return known.key
+    const key = servingKeyOf(pair)
+    this.#keys = [{ pair, key }, ...this.#keys].slice(0, MOST_SERVERS)
     return key
   }
 
   for(terms: HandshakeTerms): Server {
-    const { pair, caPem, negotiatesAlpn } = terms
-    const id = digest(pair.cert, pair.key, caPem ?? '-', String(negotiatesAlpn))
-    let server = this.#servers.get(id)
-    if (!server) {
-      server = this.#make(terms)
-      remember(this.#servers, id, server)
-    }
+    const known = this.#servers.find((one) => isSame(one.terms, terms))
+    if (known) return known.server
+    const server = this.#make(terms)
+    this.#servers = [{ terms, server }, ...this.#servers].slice(0, MOST_SERVERS)
     return server
   }
 
   close(): void {
     clearInterval(this.#rotation)
-    this.#servers.clear()
+    this.#servers = []
   }
 
   #make({ pair, caPem, negotiatesAlpn }: HandshakeTerms): Server {
@@ -95,17 +90,14 @@ export class HandshakeServers {
 
   #rotate(): void {
     this.#ticketKeys = randomBytes(48)
-    for (const server of this.#servers.values()) server.setTicketKeys(this.#ticketKeys)
+    for (const { server } of this.#servers) server.setTicketKeys(this.#ticketKeys)
   }
 }
 
-function digest(...texts: string[]): string {
-  const hash = createHash('sha256')
-  for (const text of texts) hash.update(text).update('\0')
-  return hash.digest('base64')
+function isSame(one: HandshakeTerms, other: HandshakeTerms): boolean {
+  return one.negotiatesAlpn === other.negotiatesAlpn && one.caPem === other.caPem && isSamePair(one.pair, other.pair)
 }
 
-function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
-  map.set(key, value)
-  if (map.size > MOST_SERVERS) map.delete(map.keys().next().value!)
+function isSamePair(one: KeyPair, other: KeyPair): boolean {
+  return one.cert === other.cert && one.key === other.key
 }

@@ -5,7 +5,7 @@
  */
 import { createServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { alertName } from './alerts.ts'
+import { ALERTS, alertName } from './alerts.ts'
 import { answerHello } from './answer-hello.ts'
 import type { ClientHello } from './client-hello.ts'
 import { clientVerdict } from './client-verdict.ts'
@@ -161,7 +161,7 @@ class Front {
       clearTimeout(arrival.timer)
       this.#byEnds.delete(key)
       // Whatever the TLS socket has to say of the same end comes first.
-      setImmediate(() => this.#tell(arrival, new Refusal(undefined, 'EOF', 'EOF')))
+      if (!arrival.isOver) setImmediate(() => this.#tell(arrival, new Refusal(undefined, 'EOF', 'EOF')))
     })
     this.#readHello(arrival)
   }
@@ -224,19 +224,31 @@ class Front {
     const answer = answerHello(hello, { policy, alpn, servingKey })
     if (!answer.ok || !pair) {
       const { alert, text, version } = answer as Extract<typeof answer, { ok: false }>
-      this.#tell(arrival, new Refusal('tls-alert', alertName(alert), text, { alert, who: 'us' }))
-      return endWithAlert(arrival.raw, alert, version)
+      return this.#refuseHello(arrival, alert, text, version)
     }
     const caPem = asks.mode === 'none' ? undefined : asks.caPem?.()
-    const server = this.#servers.for({ pair, caPem, negotiatesAlpn: answer.alpn !== undefined })
-    server.emit('connection', arrival.raw)
+    try {
+      const server = this.#servers.for({ pair, caPem, negotiatesAlpn: answer.alpn !== undefined })
+      server.emit('connection', arrival.raw)
+    } catch (error) {
+      // A pair that Go would serve and OpenSSL will not, such as an RSA key of 512 bits.
+      this.#refuseHello(arrival, ALERTS.internal_error, `tls: ${(error as Error).message}`, answer.version)
+    }
+  }
+
+  #refuseHello(arrival: Arrival, alert: number, text: string, version: number | undefined): void {
+    this.#tell(arrival, new Refusal('tls-alert', alertName(alert), text, { alert, who: 'us' }))
+    endWithAlert(arrival.raw, alert, version)
   }
 
   #keylog(line: Buffer, socket: TLSSocket): void {
     const arrival = this.#arrivalOf(socket)
-    const [label, , secret] = line.toString('latin1').trim().split(' ')
     if (!arrival) return
-    if (label === 'SERVER_TRAFFIC_SECRET_0' && secret) arrival.secret = Buffer.from(secret, 'hex')
+    const text = line.toString('latin1')
+    const label = text.slice(0, text.indexOf(' '))
+    if (label === 'SERVER_TRAFFIC_SECRET_0') {
+      arrival.secret = Buffer.from(text.slice(text.lastIndexOf(' ') + 1).trimEnd(), 'hex')
+    }
     // Below TLS 1.3 the master secret is logged when this end has written its change of cipher and sent nothing of it yet,
     // in a resumed session too: there the client still reads alerts in the clear.
     if (label === 'CLIENT_RANDOM' && !arrival.isDecided) this.#refuse(arrival, socket)

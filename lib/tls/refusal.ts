@@ -92,6 +92,13 @@ export const FOREIGN_ERRORS: readonly ForeignError[] = [
     text: said('tls: server selected unsupported protocol version'),
   },
   {
+    // The server's random says that it would have taken more than it was offered (RFC 8446 section 4.1.3).
+    match: /INAPPROPRIATE_FALLBACK|inappropriate fallback/,
+    side: 'client',
+    ...ours('illegal_parameter'),
+    text: said('tls: downgrade attempt detected, possibly due to a MitM attack or a broken middlebox'),
+  },
+  {
     match: /BAD_SIGNATURE|bad signature|DECRYPT_ERROR/,
     side: 'client',
     ...ours('decrypt_error'),
