@@ -29,6 +29,18 @@ export function handshakeVerifier(
   }
 }
 
+/** The same with the revocation list, for a port whose handshake looks at it. */
+export function withRevocation(files: TlsFiles, caPem: string | undefined): ReturnType<typeof handshakeVerifier> {
+  const verify = handshakeVerifier(files, caPem)
+  if (!verify) return undefined
+  return (connection) => {
+    const refused = verify(connection)
+    if (refused) return refused
+    const text = revocationProblem(files, connection)
+    return text === undefined ? undefined : { alert: ALERTS.bad_certificate, code: 'bad_certificate', text }
+  }
+}
+
 function isAllowed(leaf: Certificate, { allowedCns, allowedHostname }: TlsFiles): boolean {
   if (allowedCns.length > 0) return allowedCns.includes(leaf.subject.commonName)
   return !allowedHostname || hostnameProblem(leaf, allowedHostname) === undefined

@@ -1,10 +1,12 @@
 /** Flags to settings, with etcd's checks in etcd's order and words (server/etcdmain/config.go, server/embed/config.go). */
 import { existsSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import { CIPHER_SUITES, type TlsPolicy, type TlsVersion } from '../../lib/tls/policy.ts'
-import { initialClusterProblem } from './initial-cluster.ts'
+import { initialClusterOf, initialClusterProblem } from './initial-cluster.ts'
+import { isGateOn, parseFeatureGates } from './settings/feature-gates.ts'
+import { logProblem } from './settings/log-options.ts'
+import { verificationProblem } from './settings/verify.ts'
 
 /** A configuration that etcd refuses: exit 1, `failed to verify flags` or `discovery failed`. */
 export class ConfigError extends Error {
@@ -30,6 +32,8 @@ export interface TlsFiles {
   gatewayKeyFile: string
   allowedHostname: string
   allowedCns: readonly string[]
+  /** Made by the member itself where there is none: then nobody's certificate is asked for. */
+  isAuto: boolean
 }
 
 export interface EtcdSettings {
@@ -40,7 +44,15 @@ export interface EtcdSettings {
   listenPeerUrls: readonly URL[]
   initialAdvertisePeerUrls: readonly string[]
   listenMetricsUrls: readonly URL[]
+  /** Where HTTP is served apart; the client URLs speak gRPC alone then. */
+  listenClientHttpUrls: readonly URL[]
   clusterToken: string
+  /** Peer URLs by name. */
+  initialCluster: ReadonlyMap<string, readonly string[]>
+  clusterState: 'new' | 'existing'
+  preVote: boolean
+  snapshotCount: number
+  catchUpEntries: number
   client: TlsFiles
   peer: TlsFiles
   policy: TlsPolicy
@@ -59,6 +71,10 @@ export interface EtcdSettings {
   electionMs: number
   tokenTtlMs: number
   bcryptCost: number
+  /** --auth-token */
+  tokens: string
+  checkpointsLeases: boolean
+  selfCertYears: number
 }
 
 const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024
@@ -66,9 +82,21 @@ const DEFAULT_PROGRESS_MS = 10 * 60_000
 
 export function settingsOf(flags: FlagSet): EtcdSettings {
   const name = flags.string('name')
+  const state = flags.string('initial-cluster-state')
+  if (state !== 'new' && state !== 'existing') {
+    throw new ValueError(`invalid value ${JSON.stringify(state)} for flag -initial-cluster-state: invalid value`)
+  }
+  try {
+    parseFeatureGates(flags.string('feature-gates'))
+  } catch (error) {
+    const text = JSON.stringify(flags.string('feature-gates'))
+    throw new ValueError(`invalid value ${text} for flag -feature-gates: ${(error as Error).message}`, { cause: error })
+  }
   if (flags.positional.length > 0) {
     throw new ConfigError('failed to verify flags', `${JSON.stringify(flags.positional[0])} is not a valid flag`)
   }
+  const logging = logProblem(flags)
+  if (logging !== undefined) throw new ConfigError('failed to verify flags', logging)
   const settings: EtcdSettings = {
     name,
     dataDir: flags.string('data-dir') || `${name}.etcd`,
@@ -77,7 +105,13 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
     listenPeerUrls: listenUrls(flags, 'listen-peer-urls', 'http://localhost:2380'),
     initialAdvertisePeerUrls: flags.string('initial-advertise-peer-urls').split(',').filter(Boolean),
     listenMetricsUrls: listenUrls(flags, 'listen-metrics-urls', ''),
+    listenClientHttpUrls: listenUrls(flags, 'listen-client-http-urls', ''),
     clusterToken: flags.string('initial-cluster-token'),
+    initialCluster: initialClusterOf(flags),
+    clusterState: state,
+    preVote: flags.bool('pre-vote'),
+    snapshotCount: flags.number('snapshot-count'),
+    catchUpEntries: flags.number('snapshot-catchup-entries'),
     client: {
       ...files(flags, ''),
       clientCertAuth: flags.bool('client-cert-auth'),
@@ -86,6 +120,7 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
       gatewayKeyFile: flags.string('client-key-file'),
       allowedHostname: flags.string('client-cert-allowed-hostname'),
       allowedCns: [],
+      isAuto: flags.bool('auto-tls'),
     },
     peer: {
       ...files(flags, 'peer-'),
@@ -95,6 +130,7 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
       gatewayKeyFile: '',
       allowedHostname: flags.string('peer-cert-allowed-hostname'),
       allowedCns: flags.string('peer-cert-allowed-cn').split(',').filter(Boolean),
+      isAuto: flags.bool('peer-auto-tls'),
     },
     policy: policyOf(flags),
     fsync: !flags.bool('unsafe-no-fsync'),
@@ -109,25 +145,27 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
     electionMs: flags.number('election-timeout'),
     tokenTtlMs: flags.number('auth-token-ttl') * 1000,
     bcryptCost: flags.number('bcrypt-cost'),
+    tokens: flags.string('auth-token'),
+    checkpointsLeases: isGateOn(flags, 'LeaseCheckpoint'),
+    selfCertYears: flags.number('self-signed-cert-validity'),
     maxRequestBytes: flags.number('max-request-bytes') || 1_572_864,
     quotaBytes: flags.number('quota-backend-bytes') > 0 ? flags.number('quota-backend-bytes') : DEFAULT_QUOTA_BYTES,
-    progressIntervalMs: flags.isSet('watch-progress-notify-interval')
-      ? flags.durationMs('watch-progress-notify-interval')
-      : DEFAULT_PROGRESS_MS,
+    progressIntervalMs: progressIntervalMs(flags),
   }
-  for (const url of [...settings.listenClientUrls, ...settings.listenPeerUrls]) {
-    if (isIP(hostOf(url)) === 0 && url.hostname !== 'localhost') {
-      throw new ConfigError('failed to verify flags', `expected IP in URL for binding (${bare(url)})`)
-    }
-  }
-  const state = flags.string('initial-cluster-state')
-  if (state !== 'new' && state !== 'existing') {
-    throw new ValueError(`invalid value ${JSON.stringify(state)} for flag -initial-cluster-state: invalid value`)
-  }
+  const problem = verificationProblem(flags, settings)
+  if (problem !== undefined) throw new ConfigError('failed to verify flags', problem)
   checkTls(settings)
-  const problem = initialClusterProblem(flags, existsSync(join(settings.dataDir, 'member')))
-  if (problem !== undefined) throw new ConfigError('discovery failed', problem)
+  const clusterProblem = initialClusterProblem(flags, existsSync(join(settings.dataDir, 'member')))
+  if (clusterProblem !== undefined) throw new ConfigError('discovery failed', clusterProblem)
   return settings
+}
+
+/** The older name wins where both are given, as etcd reads them. */
+function progressIntervalMs(flags: FlagSet): number {
+  const name = ['experimental-watch-progress-notify-interval', 'watch-progress-notify-interval'].find((each) =>
+    flags.isSet(each),
+  )
+  return (name && flags.durationMs(name)) || DEFAULT_PROGRESS_MS
 }
 
 function files(flags: FlagSet, prefix: string): { certFile: string; keyFile: string; trustedCaFile: string } {
@@ -138,17 +176,17 @@ function files(flags: FlagSet, prefix: string): { certFile: string; keyFile: str
   }
 }
 
-function checkTls({ listenClientUrls, listenPeerUrls, client, peer }: EtcdSettings): void {
+function checkTls({ listenClientUrls, listenClientHttpUrls, listenPeerUrls, client, peer }: EtcdSettings): void {
   for (const url of listenPeerUrls) {
-    if (url.protocol === 'https:' && !peer.certFile && !peer.keyFile) {
+    if (url.protocol === 'https:' && !peer.certFile && !peer.keyFile && !peer.isAuto) {
       throw new ConfigError(
         'discovery failed',
         `cannot listen on TLS for ${url.host}: KeyFile and CertFile are not presented`,
       )
     }
   }
-  for (const url of listenClientUrls) {
-    if (url.protocol === 'https:' && !client.certFile && !client.keyFile) {
+  for (const url of [...listenClientUrls, ...listenClientHttpUrls]) {
+    if (url.protocol === 'https:' && !client.certFile && !client.keyFile && !client.isAuto) {
       const text = `TLS key/cert (--cert-file, --key-file) must be provided for client url ${bare(url)} with HTTPS scheme`
       throw new ConfigError('discovery failed', text)
     }

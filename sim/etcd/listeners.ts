@@ -8,7 +8,7 @@ import type { Refusal } from '../../lib/tls/refusal.ts'
 import type { TlsPolicy } from '../../lib/tls/policy.ts'
 import { parseCertificate, type Certificate } from '../../lib/x509/parse.ts'
 import { nameToString } from '../../lib/x509/name.ts'
-import { handshakeVerifier, POLICY_TEXT, revocationProblem } from './client-certificates.ts'
+import { handshakeVerifier, POLICY_TEXT, revocationProblem, withRevocation } from './client-certificates.ts'
 import { hostOf, portOf, type TlsFiles } from './config.ts'
 import type { Caller } from './grpc/call.ts'
 import type { GrpcServer } from './grpc/server.ts'
@@ -73,14 +73,18 @@ async function overTls(options: PortOptions, address: string, serve: ServeConnec
   if (kind === 'client') checkHttp2Suites(policy.cipherSuites)
   checkTlsFiles(tls)
   const caPem = tls.trustedCaFile ? readTlsFile(tls.trustedCaFile) : undefined
-  const verify = handshakeVerifier(tls, caPem)
-  const rejected = (error: string, connection: TlsConnection, leaf?: Certificate): void =>
+  // gRPC alone does its own handshake: a revoked certificate is refused within it, and nothing is logged (recorded).
+  const isGrpcAlone = kind === 'client' && options.http === undefined
+  const verify = isGrpcAlone ? withRevocation(tls, caPem) : handshakeVerifier(tls, caPem)
+  const rejected = (error: string, connection: TlsConnection, leaf?: Certificate): void => {
+    if (isGrpcAlone) return
     log('warn', `rejected connection on ${kind === 'peer' ? 'peer' : 'client'} endpoint`, {
       'remote-addr': connection.remote,
       'server-name': connection.serverName ?? '',
       ...(leaf ? { 'ip-addresses': leaf.ipAddresses, 'dns-names': leaf.dnsNames } : {}),
       error,
     })
+  }
   return listenTls({
     address,
     port: portOf(url),
@@ -93,7 +97,7 @@ async function overTls(options: PortOptions, address: string, serve: ServeConnec
     plainHttp: 'close',
     handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
     onConnection: (socket, connection) => {
-      const problem = revocationProblem(tls, connection)
+      const problem = isGrpcAlone ? undefined : revocationProblem(tls, connection)
       const caller = callerOf(connection, verify !== undefined)
       if (problem) {
         rejected(problem, connection, leafOf(connection))

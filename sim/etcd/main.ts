@@ -1,10 +1,16 @@
 /** etcd's command line: reads flags, starts a member, says when it serves. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { followLifeline } from '../../lib/cluster/lifeline.ts'
-import { placeFromEnvironment } from '../../lib/cluster/place.ts'
+import { placeFromEnvironment, type Place } from '../../lib/cluster/place.ts'
 import { witnessAs } from '../../lib/cluster/witness.ts'
+import { WAL_FOLDER, WalError } from '../../lib/etcd/wal-read.ts'
+import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import { parseGoFlags } from '../../lib/settings/go-flag.ts'
 import { FlagError } from '../../lib/settings/pflag.ts'
-import { ConfigError, settingsOf, ValueError, type EtcdSettings } from './config.ts'
+import { ConfigError, hostOf, settingsOf, ValueError, type EtcdSettings } from './config.ts'
+import { Panic } from './backend/backend.ts'
+import { bootstrapOf } from './cluster/bootstrap.ts'
 import { FLAGS } from './flags.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { ownConnection } from './gateway/own-connection.ts'
@@ -13,7 +19,10 @@ import { GrpcServer } from './grpc/server.ts'
 import { clientEndpoints, metricsEndpoints, peerEndpoints } from './http/endpoints.ts'
 import { listenOn } from './listeners.ts'
 import { fatal, log } from './log.ts'
-import { Member } from './member.ts'
+import { Member, type MemberCluster } from './member.ts'
+import { ConfigFileError, flagsOfFile } from './settings/config-file.ts'
+import { withSelfCertificates } from './settings/self-certificates.ts'
+import { requireSimpleTokens } from './settings/token-options.ts'
 import { readTlsFile } from './tls-files.ts'
 import { ETCD_VERSION } from './version.ts'
 
@@ -31,15 +40,25 @@ if (argv.some((word) => ['-h', '-help', '--help'].includes(word))) {
   )
   process.exit(0)
 }
-void start(readSettings(argv))
+void readSettings(argv).then(start)
 
-function readSettings(argv: readonly string[]): EtcdSettings {
+async function readSettings(argv: readonly string[]): Promise<EtcdSettings> {
   try {
     const { flags, fromEnvironment, shadowed } = parseGoFlags(FLAGS, argv, {
       component: 'etcd',
       env: process.env,
       envPrefix: 'ETCD_',
     })
+    const configFile = flags.string('config-file')
+    if (configFile !== '') {
+      const text =
+        'loaded server configuration, other configuration command line flags and environment variables will be ignored if provided'
+      const fromFile = await flagsOfFile(configFile, FLAGS)
+      const settings = settingsOf(fromFile)
+      log('info', text, { path: configFile })
+      tellInert(fromFile)
+      return settings
+    }
     for (const name of fromEnvironment) {
       const variable = `ETCD_${name.toUpperCase().replaceAll('-', '_')}`
       log('info', 'recognized and used environment variable', {
@@ -57,9 +76,7 @@ function readSettings(argv: readonly string[]): EtcdSettings {
       )
     }
     const settings = settingsOf(flags)
-    for (const flag of flags.inertInUse) {
-      log('info', 'flag has no effect in the simulation', { flag: `--${flag.name}`, reason: flag.reason })
-    }
+    tellInert(flags)
     return settings
   } catch (error) {
     if (error instanceof FlagError || error instanceof ValueError) {
@@ -67,16 +84,25 @@ function readSettings(argv: readonly string[]): EtcdSettings {
       if (error instanceof FlagError && error.hint) process.stderr.write(`${error.hint}\n`)
       process.exit(2)
     }
-    if (!(error instanceof ConfigError)) throw error
-    if (error.stage === 'discovery failed') fatal('discovery failed', { error: error.message })
+    if (error instanceof Panic) panic(error)
+    if (!(error instanceof ConfigError) && !(error instanceof ConfigFileError)) throw error
+    if (error instanceof ConfigError && error.stage === 'discovery failed')
+      fatal('discovery failed', { error: error.message })
     log('warn', 'failed to verify flags', { error: error.message })
     process.exit(1)
   }
 }
 
-async function start(settings: EtcdSettings): Promise<void> {
+function tellInert(flags: FlagSet): void {
+  for (const flag of flags.inertInUse)
+    log('info', 'flag has no effect in the simulation', { flag: `--${flag.name}`, reason: flag.reason })
+}
+
+async function start(given: EtcdSettings): Promise<void> {
   const place = placeFromEnvironment()
-  const member = openMember(settings)
+  const settings = withSelfCertificates(given)
+  requireSimpleTokens(settings.tokens)
+  const member = openMember(settings, await memberCluster(settings, place))
   const services = methods(member, settings)
   const grpc = new GrpcServer(member, services, settings)
   const { client, peer, policy, cors, maxConcurrentStreams } = settings
@@ -117,7 +143,6 @@ async function start(settings: EtcdSettings): Promise<void> {
       http: metricsEndpoints(member),
     })),
   )
-  log('warn', 'Running http and grpc server on single port. This is not recommended for production.')
   const access = { cors, hostWhitelist: settings.hostWhitelist, gateway: settings.gateway }
   const certificatesName = client.clientCertAuth
   const gateway = settings.gateway ? new Gateway(services, gatewaySettings(settings)) : undefined
@@ -134,17 +159,37 @@ async function start(settings: EtcdSettings): Promise<void> {
       cors,
       maxConcurrentStreams,
       grpc,
+      // Where HTTP has a port of its own, this one speaks gRPC alone.
+      ...(settings.listenClientHttpUrls.length === 0 ? { http } : {}),
+    })),
+    ...settings.listenClientHttpUrls.map((url) => ({
+      url,
+      place,
+      kind: 'client' as const,
+      tls: client,
+      policy,
+      cors,
+      maxConcurrentStreams,
       http,
     })),
   )
+  const refusal = gateway?.ownRefusal()
+  if (refusal) {
+    const { ipAddresses, dnsNames } = refusal.leaf ?? {}
+    log('warn', 'rejected connection on client endpoint', {
+      // The real one's gateway has a port of its own.
+      'remote-addr': `${hostOf(settings.listenClientUrls[0]!)}:0`,
+      'server-name': '',
+      ...(refusal.leaf ? { 'ip-addresses': ipAddresses, 'dns-names': dnsNames } : {}),
+      error: refusal.text,
+    })
+  }
   log('info', 'ready to serve client requests')
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       log('info', 'received signal; shutting down', { signal: signal === 'SIGINT' ? 'interrupt' : 'terminated' })
-      member.close()
       // As etcd's pkg/osutil does: by the very signal, except as process 1, which the kernel does not end that way.
-      if (process.pid === 1) process.exit(0)
-      process.kill(process.pid, signal)
+      void member.close().then(() => (process.pid === 1 ? process.exit(0) : process.kill(process.pid, signal)))
     })
   }
 }
@@ -161,7 +206,30 @@ function gatewaySettings({ client, maxRequestBytes, listenClientUrls }: EtcdSett
   return { maxRequestBytes, own }
 }
 
-function openMember(settings: EtcdSettings): Member {
+async function memberCluster(settings: EtcdSettings, place: Place): Promise<MemberCluster> {
+  const { peer, policy, preVote, catchUpEntries } = settings
+  try {
+    const caPem = peer.trustedCaFile ? readTlsFile(peer.trustedCaFile) : undefined
+    const tls = { ...peer, policy, insecureSkipVerify: peer.isAuto, ...(caPem === undefined ? {} : { caPem }) }
+    const dialing = { place, tls }
+    const hasLog = existsSync(join(settings.dataDir, WAL_FOLDER))
+    const bootstrap = await bootstrapOf({ ...settings, dialing }, hasLog)
+    // A member among real ones of an older version says that it is one of theirs.
+    const version = process.env['MTLS_RANGE_ETCD_VERSION'] ?? ETCD_VERSION
+    const onRemoved = (): void => {
+      const error = 'the member has been permanently removed from the cluster'
+      log('warn', 'server error', { error })
+      log('warn', 'data-dir used by this member must be removed')
+      process.exit(0)
+    }
+    return { bootstrap, dialing, version, preVote, catchUpEntries, onRemoved }
+  } catch (error) {
+    log('error', 'bootstrap failed', { error: (error as Error).message })
+    fatal('discovery failed', { error: (error as Error).message })
+  }
+}
+
+function openMember(settings: EtcdSettings, cluster: MemberCluster): Member {
   try {
     return new Member({
       name: settings.name,
@@ -176,16 +244,29 @@ function openMember(settings: EtcdSettings): Member {
       strictReconfigCheck: settings.strictReconfigCheck,
       tokenTtlMs: settings.tokenTtlMs,
       bcryptCost: settings.bcryptCost,
+      checkpointsLeases: settings.checkpointsLeases,
       certificatesName: settings.client.clientCertAuth,
       heartbeatMs: settings.heartbeatMs,
       electionMs: settings.electionMs,
+      snapshotCount: settings.snapshotCount,
+      cluster,
       onFailure: (error) => fatal('failed to write WAL', { error: error.message }),
     })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
+    if (error instanceof Panic) panic(error)
+    if (error instanceof WalError) fatal('failed to read WAL, cannot be repaired', { error: message })
+    if (code === undefined) fatal('discovery failed', { error: message })
     const why = code === 'ENOTDIR' ? 'not a directory' : code === 'EACCES' ? 'permission denied' : message
     fatal('failed to list data directory', { dir: settings.dataDir, error: `open ${settings.dataDir}: ${why}` })
   }
+}
+
+/** As a Go program ends that has lost its footing. */
+function panic({ message, fields }: Panic): never {
+  if (fields) log('panic', message, fields)
+  process.stderr.write(`panic: ${message}\n\ngoroutine 1 [running]:\n`)
+  process.exit(2)
 }
 
 /** http URLs take no notice of TLS flags, and say so. */

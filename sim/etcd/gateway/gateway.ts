@@ -32,6 +32,11 @@ export class Gateway {
     this.#settings = settings
   }
 
+  /** Why the member would not let its own gateway in, as it finds out at once. */
+  ownRefusal(): OwnConnection['refusal'] {
+    return this.#settings.own().refusal
+  }
+
   async serve(exchange: HttpExchange): Promise<void> {
     const name = ROUTES.get(exchange.path)
     const method = name === undefined ? undefined : this.#methods.get(name)

@@ -68,7 +68,7 @@ async function stream(
   const replies: JsonValue[] = []
   const count = wanted.replies?.length ?? 0
   let changed = (): void => {}
-  let failure: GrpcError | undefined
+  const failures: GrpcError[] = []
   const listener = {
     message: (message: RangeResponse) => {
       const reply = messageToJson(method.output, message)
@@ -76,7 +76,7 @@ async function stream(
       changed()
     },
     end: (error: Error | undefined) => {
-      if (error instanceof GrpcError && error.code !== 'Unavailable') failure = error
+      if (error instanceof GrpcError && error.code !== 'Unavailable') failures.push(error)
       changed()
     },
   }
@@ -91,7 +91,7 @@ async function stream(
     if (send !== undefined) opened.send(messageFromJson(method.input, member.resolved(send)))
   }
   const end = performance.now() + DEADLINE_MS
-  while (replies.length < count && !failure && performance.now() < end) {
+  while (replies.length < count && failures.length === 0 && performance.now() < end) {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, DEADLINE_MS)
       changed = () => {
@@ -102,6 +102,7 @@ async function stream(
   }
   await settled(member)
   opened.cancel()
+  const [failure] = failures
   if (failure) return { code: GRPC_CODES[failure.code], message: failure.message }
   return replies.length > 0 ? { replies } : {}
 }

@@ -1,5 +1,6 @@
 /** A member of a recorded profile, its clients, and what the variables of the recordings stand for here. */
 import { createHash } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { GrpcClient } from '../../../lib/etcd/grpc-client.ts'
 import { GRPC_CODES, GrpcError } from '../../../lib/etcd/grpc-status.ts'
 import { messageFromJson, messageToJson, type JsonValue } from '../../../lib/etcd/proto-json.ts'
@@ -173,9 +174,8 @@ export class ReplayMember {
 async function snapshot(client: GrpcClient, metadata: Record<string, string>): Promise<GrpcAnswer> {
   const blobs: Buffer[] = []
   let version = ''
-  let resolve = (): void => {}
-  let reject = (_: Error): void => {}
-  const ended = new Promise<void>((...both) => ([resolve, reject] = both))
+  const end = new EventEmitter()
+  const ended = once(end, 'end')
   const stream = await client.stream(
     Maintenance.method.snapshot,
     {
@@ -183,7 +183,7 @@ async function snapshot(client: GrpcClient, metadata: Record<string, string>): P
         blobs.push(Buffer.from(reply.blob))
         version = reply.version
       },
-      end: (error) => (error ? reject(error) : resolve()),
+      end: (error) => void (error ? end.emit('error', error) : end.emit('end')),
     },
     metadata,
   )

@@ -26,6 +26,10 @@ export async function replayStart(row: StartRow): Promise<{ expected: string; go
   writeFileSync(join(place.pki, 'ecdsa-unrelated.key'), privateKey.export({ type: 'sec1', format: 'pem' }))
   mkdirSync(join(place.folder, 'work'))
   writeFileSync(join(place.folder, 'work/file'), '')
+  if (row.id === 'data-dir-garbage-wal') {
+    mkdirSync(join(place.data, 'member/wal'), { recursive: true })
+    writeFileSync(join(place.data, 'member/wal', WAL_SEGMENT), 'this is no log')
+  }
   // The recording had somebody there.
   const other = createServer()
   if (row.id === 'listen-port-taken') {
@@ -58,6 +62,8 @@ export async function replayStart(row: StartRow): Promise<{ expected: string; go
     got: JSON.stringify([state, code, said]),
   }
 }
+
+const WAL_SEGMENT = '0000000000000000-0000000000000000.wal'
 
 const GARBAGE = '-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n'
 
