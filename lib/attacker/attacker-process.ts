@@ -53,6 +53,8 @@ export class AttackerProcess {
       join(COMPILED, 'scenarios', '*'),
       join(packageRoot(), 'node_modules', '*'),
       join(packageRoot(), 'package.json'),
+      // What the system says this process may do.
+      '/proc/*',
       ...(options.scenario ? [fileURLToPath(options.scenario)] : []),
       ...(options.machineRoot ? [join(options.machineRoot, '*')] : []),
     ]

@@ -61,6 +61,9 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     },
     disturb: (faults) => ask({ call: 'disturb', faults }),
     resume: async (where, request) => (await import('./resume.ts')).resume(where, request, await callerAs(where.as)),
+    renegotiate: async (baseUrl, request) =>
+      (await import('./renegotiate.ts')).renegotiate(baseUrl, request, await callerAs(request.as)),
+    sniff: async () => (await import('./sniff.ts')).maySniff(observe),
     meanwhile: () => ask({ call: 'meanwhile' }),
     capture: async () => {
       await ask({ call: 'capture' })
@@ -85,7 +88,7 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
 
 /** What a foothold holds that may open a recording: read when it is needed, as session keys leak as late as anything. */
 async function leakedIn(folder: string): Promise<ReadOptions> {
-  const names = await readdir(folder)
+  const names = await readdir(folder, { recursive: true })
   const all = (ending: string): Promise<Buffer[]> =>
     Promise.all(names.filter((name) => name.endsWith(ending)).map((name) => readFile(join(folder, name))))
   return {

@@ -26,6 +26,7 @@ export async function fillFoothold(folder: string, foothold: Foothold, cluster: 
     if ('stolenFolder' in holding)
       copyFolder(join(cluster.hostFolder(holding.host), holding.stolenFolder), join(folder, name))
     if ('sessionKeysOf' in holding) writeFileSync(join(folder, name), cluster.sessionKeys(holding.sessionKeysOf))
+    if ('told' in holding) writeFileSync(join(folder, name), holding.told)
     if ('minted' in holding) {
       const { cert, key } = await cluster.mint(holding.minted)
       writeFileSync(join(folder, `${name}.crt`), cert)

@@ -15,7 +15,12 @@ export type Standing =
   /** Listens on one link, sees what passes, changes nothing. */
   | { on: 'tap'; link: LinkName }
   /** The network sends this link to the attacker instead. */
-  | { on: 'path'; link: LinkName }
+  | {
+      on: 'path'
+      link: LinkName
+      /** Where the attacker waits for it, if not on a host of its own. */
+      listensOn?: string
+    }
   /** An unprivileged user of that host: sees its files as far as their modes allow. */
   | { on: 'machine'; host: string; uid: number }
 
@@ -27,6 +32,8 @@ export type Holding =
   | { stolenFolder: string; host: string }
   /** The TLS session keys of every process on a host, as an SSLKEYLOGFILE of them would hold. */
   | { sessionKeysOf: string }
+  /** What somebody was told, such as a token. */
+  | { told: string }
   /** A certificate and key (`<name>.crt`, `<name>.key`) that somebody signed for the attacker. */
   | { minted: MintedCertificate }
 

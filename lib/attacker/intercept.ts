@@ -1,10 +1,11 @@
 /** Standing on the path: the attacker's end of lib/wire/intercept.ts, with what the foothold holds. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { answerExec } from '../wire/answer-exec.ts'
 import { answerHttp, type HttpQuestion, type HttpReply } from '../wire/answer-http.ts'
 import type { Fault } from '../wire/fault.ts'
-import { intercept as interceptOnWire, type Onward } from '../wire/intercept.ts'
+import { intercept as interceptOnWire, type Intercepted as Overheard, type Onward } from '../wire/intercept.ts'
 import type { Direction } from '../wire/relay.ts'
 import type { Caller } from './request.ts'
 import type { Loot } from './world.ts'
@@ -15,7 +16,10 @@ export interface InterceptOptions {
   /** Base URL that the victim's words are passed on to. */
   relayTo?: string
   /** Or answer as a kubelet would: take what is typed into exec, print nothing. */
-  answer?: 'websocket'
+  answer?:
+    | 'websocket'
+    /** Or say nothing at all, and hear what a client says by itself. */
+    | 'silence'
   /** Or answer each request as one likes. */
   reply?: (question: HttpQuestion) => HttpReply | undefined
   as?: string
@@ -51,9 +55,12 @@ export async function intercept(options: InterceptOptions, stand: Stand): Promis
   const typed: Buffer[] = []
   const tls =
     options.certificate === undefined ? undefined : { keyPair: await keyPairIn(stand.folder, options.certificate) }
+  // As the real server does; who answers by itself speaks HTTP/1.1 alone.
+  const alpn = options.answer === 'websocket' || options.reply ? ['http/1.1'] : ['h2', 'http/1.1']
   const interceptor = await interceptOnWire({
-    listen: { address: stand.listenAddress, ...(tls ? { tls } : {}) },
-    ...(options.answer || options.reply
+    listen: { address: stand.listenAddress, ...(tls ? { tls: { ...tls, alpn } } : {}) },
+    ...(options.answer === 'silence' ? { answer: listen } : {}),
+    ...(options.answer === 'websocket' || options.reply
       ? {
           answer: answerHttp({
             request: (question) => {
@@ -89,6 +96,16 @@ export async function intercept(options: InterceptOptions, stand: Stand): Promis
     },
     close: () => interceptor.close(),
   }
+}
+
+/** RFC 9113 section 6.5, empty: a client of HTTP/2 may wait for it before it says anything. */
+const SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+function listen(socket: Duplex, connection: Overheard): void {
+  socket.once('data', (chunk: Buffer) => {
+    if (chunk.subarray(0, 5).toString() === 'PRI *' && socket.writable) socket.write(SETTINGS)
+  })
+  socket.on('data', (chunk: Buffer) => connection.toCallee.push(chunk))
 }
 
 async function keyPairIn(folder: string, name: string): Promise<{ cert: string; key: string }> {

@@ -17,8 +17,8 @@ export interface NetworkFacts {
   apiserver: string
   /** Base URL of each etcd member that kube-apiserver is told of. */
   etcd: string[]
-  /** The attacker's own addresses: what it dials out from, and where it may listen. */
-  own: { face: string; back: string }
+  /** The attacker's own addresses: what it dials out from, where it may listen, and its localhost. */
+  own: { face: string; back: string; loop: string }
 }
 
 /** One thing that the attacker saw with its own eyes, in order. */
@@ -81,11 +81,16 @@ export interface World {
   disturb(faults: readonly Fault[]): Promise<void>
   /** Gets a session ticket at one server, and brings it to another (or back) without any certificate. */
   resume(where: ResumeOptions, request: ApiRequest): Promise<Reply>
+  /** Asks for a second handshake within a connection of TLS 1.2, then asks the question. */
+  renegotiate(baseUrl: string, request: ApiRequest): Promise<Reply>
+  /** Whether this user may open a packet socket; the system's word on it is noted where not. */
+  sniff(): Promise<boolean>
   /** Lets honest people and components act, and waits until they have. */
   meanwhile(): Promise<void>
   /**
    * What the tap on the foothold's link recorded so far, in the clear as far as it is: bodies and raw streams. What the
-   * foothold holds is put to it: `keylog`, every `*.key`, every `*.stek` (a session-ticket key). It stays as `capture.pcapng`.
+   * foothold holds is put to it: `keylog`, every `*.key`, every
+   * `*.stek` (a session-ticket key), in folders as well. It stays as `capture.pcapng`.
    */
   capture(): Promise<Uint8Array[]>
 

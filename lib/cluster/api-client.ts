@@ -27,9 +27,18 @@ export function apiClient({ kubeconfig, place, ...options }: ApiClientOptions): 
     ...(localAddress === undefined ? {} : { localAddress }),
     onRefusal: ({ layer, code, message, details }) => {
       // What a server refuses, the server says; a server that this end did not take is this end's word.
-      if (layer !== 'cert-verify' || !details.local || !details.remote) return
+      const isOurs = layer === 'cert-verify' || (layer === 'tls-alert' && details.who === 'us')
+      if (!isOurs || !details.local || !details.remote) return
       const { local, remote } = details
-      witness({ about: 'certificate', decision: 'refuse', local, remote, layer, code, text: message })
+      witness({
+        about: layer === 'cert-verify' ? 'certificate' : 'connection',
+        decision: 'refuse',
+        local,
+        remote,
+        layer,
+        code,
+        text: message,
+      })
     },
     onBytes: (bytes, ends) => {
       if (!isWitnessed) return

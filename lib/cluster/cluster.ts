@@ -163,12 +163,12 @@ export class Cluster {
     hosts: Record<string, string>
     apiserver: string
     etcd: string[]
-    own: { face: string; back: string }
+    own: { face: string; back: string; loop: string }
   } {
     const { plan, posture } = this.#parts
-    const { face, back } = plan.host(standsOn)
+    const { face, back, loop } = plan.host(standsOn)
     const hosts = Object.fromEntries(posture.hosts.map(({ name }) => [name, plan.host(name).face]))
-    return { hosts, apiserver: this.#operator.client.server, etcd: this.#etcdServers(), own: { face, back } }
+    return { hosts, apiserver: this.#operator.client.server, etcd: this.#etcdServers(), own: { face, back, loop } }
   }
 
   /** Copies what the tap on a link has recorded so far. @throws Error `[tap_missing]` where nobody asked for that tap. */
@@ -262,6 +262,8 @@ export class Cluster {
       kubeconfig,
       faceOf: (name) => this.plan.host(name).face,
       witness: (tool, facts) => this.#parts.components.hear(tool, facts),
+      loopOf: (name) => this.plan.host(name).loop,
+      mint: (wanted) => this.mint(wanted),
     })
   }
 

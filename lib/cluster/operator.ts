@@ -2,7 +2,11 @@
 import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
 import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
+import type { KeyPair } from '../tls/listen.ts'
 import type { KubeObject } from '../kube/object.ts'
+import { discoverCluster, hashOf, type JoinOptions } from './join-discovery.ts'
+import { openLocalProxy, type LocalProxy, type ProxyListen } from './local-proxy.ts'
+import type { MintedCertificate } from './minted-certificate.ts'
 import { useTool, type ToolReply, type ToolUse } from './tool.ts'
 import type { WitnessFacts } from './witness.ts'
 
@@ -18,8 +22,12 @@ export interface OperatorOptions {
   kubeconfig: Kubeconfig
   /** Address of a host, for what an administrator's monitoring asks of kubelets. */
   faceOf: (host: string) => string
+  /** A host's localhost, for what an administrator runs there. */
+  loopOf?: (host: string) => string
   /** Hears what an honest person's tools decided. */
   witness?: (tool: string, facts: WitnessFacts) => void
+  /** Has a certificate made, as an administrator who runs the cluster's CA can. */
+  mint?: (wanted: MintedCertificate) => Promise<KeyPair>
 }
 
 const POD_DEADLINE_MS = 8000
@@ -145,6 +153,32 @@ export class Operator {
     const { clientCertificateData: cert, clientKeyData: key } = user
     const server = { url, ...(caPem ? { caPem } : {}), ...(cert && key ? { keyPair: { cert, key } } : {}) }
     return useTool(use, server, this.#options.witness ?? (() => {}))
+  }
+
+  /** The administrator's place on a host: its localhost. */
+  localhost(host: string, port: number): { address: string; port: number } {
+    return { address: this.#options.loopOf?.(host) ?? '127.0.0.1', port }
+  }
+
+  /** What an administrator pins for `kubeadm join`: the hash of the CA that his own kubeconfig holds. */
+  caCertHash(): string {
+    return hashOf(this.#options.kubeconfig.cluster.certificateAuthorityData ?? '')
+  }
+
+  /** A certificate of the cluster's CA for an honest person's tool. */
+  async mint(wanted: MintedCertificate): Promise<KeyPair> {
+    if (this.#options.mint === undefined) throw new Error('[operator_mint] this operator runs no CA')
+    return this.#options.mint(wanted)
+  }
+
+  /** `kubectl proxy`: whoever reaches it is the administrator. */
+  async proxy(listen: ProxyListen): Promise<LocalProxy> {
+    return openLocalProxy(this.client, listen)
+  }
+
+  /** `kubeadm join` as far as the discovery: which cluster the machine would take for its own. */
+  async join(how: JoinOptions): Promise<string> {
+    return discoverCluster(this.client.server, how, this.#options.witness ?? (() => {}))
   }
 
   /** Starts a second Pod that uses the goal's Secret on the goal's node. Nobody waits for it: an attacker may be in the way. */

@@ -17,6 +17,8 @@ export interface ToolUse {
   tool: string
   method?: string
   path: string
+  /** Paths that are asked for first, one after the other on the same connection. */
+  before?: readonly string[]
   headers?: Record<string, string>
   body?: string
   policy?: TlsPolicy
@@ -40,6 +42,9 @@ export interface ToolServer {
 export interface ToolReply {
   status: number
   text: string
+  /** `ip:port` of both ends of the connection that carried it. */
+  local: string
+  remote: string
 }
 
 export async function useTool(
@@ -52,12 +57,14 @@ export async function useTool(
   try {
     const socket = await dial(use, server, url)
     ends = endsOf(socket)
+    for (const path of use.before ?? []) await exchange(socket, { tool: use.tool, path }, url.host)
     const reply = await exchange(socket, use, url.host)
+    socket.destroy()
     if (use.canary !== undefined) {
       const sha256 = createHash('sha256').update(use.canary).digest('hex')
       say(use.tool, { about: 'stream', decision: 'allow', ...ends, text: `canary sha256:${sha256}` })
     }
-    return reply
+    return { ...reply, ...ends }
   } catch (error) {
     const { layer, code, message, details } = refusalOf(error)
     const { local = ends.local, remote = ends.remote } = details
@@ -91,7 +98,8 @@ async function dial(use: ToolUse, server: ToolServer, url: URL): Promise<Socket>
 
 const ANSWER_TIMEOUT_MS = 3000
 
-function exchange(socket: Socket, use: ToolUse, host: string): Promise<ToolReply> {
+/** One question and its answer on a connection that stays. */
+function exchange(socket: Socket, use: ToolUse, host: string): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest({
       createConnection: () => socket,
@@ -99,7 +107,7 @@ function exchange(socket: Socket, use: ToolUse, host: string): Promise<ToolReply
       path: use.path,
       headers: {
         Host: host,
-        Connection: 'close',
+        Connection: 'keep-alive',
         Accept: 'application/json',
         'User-Agent': use.tool,
         ...(use.token === undefined ? {} : { Authorization: `Bearer ${use.token}` }),
@@ -110,18 +118,24 @@ function exchange(socket: Socket, use: ToolUse, host: string): Promise<ToolReply
       },
     })
     const timer = setTimeout(() => socket.destroy(new Error('no answer in time')), use.timeoutMs ?? ANSWER_TIMEOUT_MS)
-    socket.once('close', () => {
+    const closed = (): void => fail(new Error('closed before an answer'))
+    const over = (): void => {
       clearTimeout(timer)
-      reject(new Error('closed before an answer'))
-    })
-    outgoing.on('error', reject)
+      socket.off('close', closed)
+    }
+    const fail = (error: Error): void => {
+      over()
+      reject(error)
+    }
+    socket.once('close', closed)
+    outgoing.on('error', fail)
     outgoing.on('response', (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
-      response.on('error', reject)
+      response.on('error', fail)
       response.on('end', () => {
+        over()
         resolve({ status: response.statusCode ?? 0, text })
-        socket.destroy()
       })
     })
     outgoing.end(use.body)

@@ -20,7 +20,7 @@ import { dialTls, lastRefusal } from '../tls/dial.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import { dialPlain, endsOf } from '../tls/plain.ts'
 import type { TlsPolicy } from '../tls/policy.ts'
-import { refusalOf } from '../tls/refusal.ts'
+import { Refusal, refusalOf } from '../tls/refusal.ts'
 import { GrpcFrameReader, grpcFrame } from './grpc-frame.ts'
 import { decodeGrpcMessage, GrpcError, grpcCodeName } from './grpc-status.ts'
 
@@ -37,6 +37,8 @@ export interface GrpcClientOptions {
   timeoutMs?: number
   /** Called with the bytes of each message that crossed: for witnesses. */
   onMessage?: (bytes: Uint8Array, ends: { local: string; remote: string }) => void
+  /** Called for each connection that was refused, by either end. */
+  onRefusal?: (refusal: Refusal) => void
 }
 
 interface Link {
@@ -157,6 +159,7 @@ export class GrpcClient {
         return link
       } catch (error) {
         failure = error
+        if (error instanceof Refusal) this.#options.onRefusal?.(error)
       }
     }
     throw failure

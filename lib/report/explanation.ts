@@ -1,5 +1,5 @@
 /** An attack in words: story, path, what each posture should answer and why, and what the last run of it came to. */
-import type { Foothold, Holding } from '../attacker/foothold.ts'
+import type { Foothold, Holding, Signer } from '../attacker/foothold.ts'
 import type { Control } from '../posture/control.ts'
 import type { Change, Scenario, Variant } from '../scenario/scenario.ts'
 import type { Expectation, Outcome } from '../scenario/outcome.ts'
@@ -147,15 +147,24 @@ function holdingText(holding: Holding): string {
   if ('stolen' in holding) return `${holding.stolen} of ${holding.host}`
   if ('stolenFolder' in holding) return `${holding.stolenFolder} of ${holding.host}`
   if ('sessionKeysOf' in holding) return `the TLS session keys of ${holding.sessionKeysOf}`
-  const { commonName, organizations = [], signedBy } = holding.minted
+  if ('told' in holding) return 'what it was told once'
+  const { commonName, organizations = [], signedBy, valid } = holding.minted
   const subject = [`CN=${commonName}`, ...organizations.map((each) => `O=${each}`)].join(', ')
-  return `a certificate for ${subject}, signed by ${signedBy === 'self' ? 'itself' : signedBy}`
+  const date = valid === 'until-yesterday' ? ', expired' : ''
+  return `a certificate for ${subject}, signed by ${signerText(signedBy)}${date}`
+}
+
+function signerText(signedBy: Signer): string {
+  if (typeof signedBy === 'string') return signedBy === 'self' ? 'itself' : signedBy
+  if ('leafOf' in signedBy) return `the kubelet's own certificate on ${signedBy.leafOf}`
+  return `a sub-CA of ${signedBy.subCaOf}${signedBy.nameConstraints ? ' with name constraints' : ''}`
 }
 
 function goalText(goal: Goal): string {
   if ('write' in goal) return goal.write
   if (goal.read === 'secret')
     return `a Secret's value${goal.node === undefined ? '' : ` (a Pod on ${goal.node} uses it)`}`
+  if (goal.read === 'word') return goal.what
   return goal.read === 'stream'
     ? `what an administrator types into a Pod on ${goal.node}`
     : `the annotation of a Pod on ${goal.node}`

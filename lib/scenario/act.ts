@@ -165,6 +165,7 @@ async function proofOf(
     .map((piece) => Buffer.from(piece, 'base64'))
     .some((piece) => piece.includes(canary) || piece.includes(base64))
   if (!holds) return undefined
+  if (variant.goal.read === 'word') return variant.goal.what
   return variant.goal.read === 'secret'
     ? `the Secret's value`
     : variant.goal.read === 'pod'
@@ -205,6 +206,7 @@ async function stillStanding(cluster: Cluster, outcome: Outcome): Promise<Outcom
 
 /** The host whose addresses the attacker uses. */
 function standsOn({ stands }: Foothold): string {
+  if (stands.on === 'path') return stands.listensOn ?? ATTACKER_HOST
   return stands.on === 'host' || stands.on === 'machine' ? stands.host : ATTACKER_HOST
 }
 

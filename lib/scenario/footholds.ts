@@ -52,3 +52,20 @@ export function onPath(name: string, link: LinkName, minted: MintedCertificate):
 export function onPathWith(name: string, link: LinkName, holds: Readonly<Record<string, Holding>>): Foothold {
   return { name, stands: { on: 'path', link }, holds }
 }
+
+/** Hears one link, and gets hold of all this sooner or later. */
+export function tapWith(name: string, link: LinkName, holds: Readonly<Record<string, Holding>>): Foothold {
+  return { name, stands: { on: 'tap', link }, holds }
+}
+
+/** An unprivileged user of a host who has taken the port of its component, with a certificate that he signed himself. */
+export function squatterOn(host: string, link: LinkName): Foothold {
+  const minted: MintedCertificate = {
+    signedBy: 'self',
+    commonName: host,
+    usages: ['serverAuth'],
+    dnsNames: [host],
+    hosts: [host],
+  }
+  return { name: `a user of ${host}`, stands: { on: 'path', link, listensOn: host }, holds: { impostor: { minted } } }
+}

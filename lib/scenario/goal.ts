@@ -13,5 +13,7 @@ export type Goal =
   | { read: 'stream'; node: string }
   /** Read a canary that stands in a Pod's annotation: whoever watches Pods is sent it. */
   | { read: 'pod'; node: string }
+  /** Read a canary that an honest person's tool says or shows in the course of `meanwhile`; `what` names it. */
+  | { read: 'word'; what: string }
   /** Leave a mark in the cluster; `placed` looks for it with an administrator's eyes. */
   | { write: string; node?: string; placed: (operator: Operator, staged: Staged, mark: string) => Promise<boolean> }

@@ -2,6 +2,7 @@
  * Turns what was seen into an outcome. Pure: it is given the attacker's loot and observations, the wire's ledger and the
  * components' witness lines, and asks nobody. What it cannot prove is `unclear`.
  */
+import { createHash } from 'node:crypto'
 import type { Observation } from '../attacker/world.ts'
 import type { WitnessLine } from '../cluster/witness.ts'
 import type { LinkName } from '../attacker/foothold.ts'
@@ -156,7 +157,12 @@ export function layerOfStatus(seen: Observation): Layer | undefined {
 function stoppedByCipher(trial: Trial): Outcome | undefined {
   const { tapped } = trial
   if (!tapped) return undefined
-  const crossed = trial.witness.filter((line) => line.about === 'stream' && line.text?.includes(trial.canarySha256))
+  // A canary that is somebody's name is told as the identity.
+  const crossed = trial.witness.filter(
+    (line) =>
+      (line.about === 'stream' && line.text?.includes(trial.canarySha256)) ||
+      (line.identity !== undefined && sha256(line.identity) === trial.canarySha256),
+  )
   for (const entry of trial.ledger.filter((each) => each.tapped && matchesLink(tapped, each))) {
     const caller = crossed.find((line) => line.local === entry.callerLocal)
     const server = crossed.find((line) => line.remote === entry.wireLocal)
@@ -171,6 +177,10 @@ function stoppedByCipher(trial: Trial): Outcome | undefined {
     }
   }
   return undefined
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 function componentBehind(remote: string, trial: Trial): string | undefined {

@@ -177,6 +177,12 @@ function etcdOf(flags: FlagSet, place: Place): ReturnType<typeof etcdClient> {
     ...(keyPair && { keyPair }),
     ...(caPem && { caPem }),
     onMessage: witnessCanaries,
+    onRefusal: ({ layer, code, message, details }) => {
+      // What etcd refuses, etcd says; a server that this end did not take is this end's word.
+      if (layer !== 'cert-verify' || !details.local || !details.remote) return
+      const { local, remote } = details
+      witness({ about: 'certificate', decision: 'refuse', local, remote, layer, code, text: message })
+    },
   })
 }
 
