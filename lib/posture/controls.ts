@@ -1,6 +1,7 @@
 import type { Control } from './control.ts'
 import { APISERVER_CONTROLS } from './controls/apiserver-controls.ts'
 import { APISERVER_TLS } from './controls/apiserver-tls.ts'
+import { CIPHER_CONTROLS } from './controls/cipher-controls.ts'
 import { CREDENTIAL_CONTROLS } from './controls/credential-controls.ts'
 import { ENCRYPTION_CONTROLS } from './controls/encryption-controls.ts'
 import { ETCD_CONTROLS } from './controls/etcd-controls.ts'
@@ -14,4 +15,5 @@ export const CONTROLS: readonly Control[] = [
   ...ETCD_CONTROLS,
   ...ENCRYPTION_CONTROLS,
   ...CREDENTIAL_CONTROLS,
+  ...CIPHER_CONTROLS,
 ]
