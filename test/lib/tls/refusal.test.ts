@@ -10,6 +10,7 @@ import { connect as connectTls, createServer as createTlsServer } from 'node:tls
 import { dialTls } from '../../../lib/tls/dial.ts'
 import type { KeyPair } from '../../../lib/tls/listen.ts'
 import { FOREIGN_ERRORS, refusalOf, type ForeignError, Refusal } from '../../../lib/tls/refusal.ts'
+import { Tamper } from '../../../lib/wire/tamper.ts'
 import { helloRecord, message, record, VERSIONS_OFFERED } from './hello-bytes.ts'
 import { ADDRESS, authority, listen, only, VERSIONS, visit, type Heard } from './tls-world.ts'
 
@@ -260,6 +261,20 @@ t.test('a client that goes on with another message, or with half of one', async 
   check(t, await after(finished), { code: 'unexpected_message', details: { alert: 10, who: 'us' } }, 'seen by a server')
   const half = record(22, message(16, Buffer.from([65])), 0x0303)
   check(t, await after(half), { code: 'decode_error', details: { alert: 50, who: 'us' } }, 'seen by a server')
+})
+
+t.test('a server that was kept from offering what it has', async (t) => {
+  const listener = await listen({ keyPair: () => serving })
+  t.teardown(() => listener.close())
+  const tamper = new Tamper({ act: 'strip-versions', above: 0x0303 })
+  const port = await relay(listener.port, (chunk, direction) => (direction === 'up' ? tamper.push(chunk).bytes : chunk))
+  const downgraded = {
+    layer: 'tls-alert',
+    code: 'illegal_parameter',
+    message: 'tls: downgrade attempt detected, possibly due to a MitM attack or a broken middlebox',
+    details: { alert: 47, who: 'us', remote: `${ADDRESS}:${port}` },
+  }
+  check(t, await dialRefusal(port), downgraded, 'seen by a client')
 })
 
 t.test('where there is no TLS at all', async (t) => {
