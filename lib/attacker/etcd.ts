@@ -9,6 +9,7 @@ export interface EtcdThief {
   /** Every value below a key prefix. */
   range(prefix: string): Promise<Loot>
   put(key: string, value: string): Promise<void>
+  delete(key: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -43,6 +44,9 @@ export async function etcdThief(baseUrl: string, caller: Caller): Promise<EtcdTh
     },
     async put(key, value) {
       await attempt((etcd) => etcd.put({ key, value }))
+    },
+    async delete(key) {
+      await attempt((etcd) => etcd.deleteRange({ key }))
     },
     close: () => client.close(),
   }

@@ -3,6 +3,8 @@ import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { Posture } from '../posture/posture.ts'
+import type { IssuedPki } from '../posture/issue-pki.ts'
+import { signingAuthority } from '../posture/signing-authority.ts'
 import { renderClusterObjects, renderHost, type RenderedHost } from '../posture/render-host.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import type { LinkFilter } from '../wire/link.ts'
@@ -13,7 +15,7 @@ import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
 import { howOf } from './component-death.ts'
 import { createObjects } from './create-objects.ts'
-import { mint, readAuthority, type MintedCertificate } from './minted-certificate.ts'
+import { mint, type MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
 import { Operator } from './operator.ts'
 import { waitUntilReady, type ReadyOptions } from './ready.ts'
@@ -39,6 +41,7 @@ export interface ClusterParts {
   wire: Wire
   components: Components
   rendered: readonly RenderedHost[]
+  pki: IssuedPki
   /** Link, as text, -> capture file. */
   captures: ReadonlyMap<string, string>
   sessionKeys: boolean
@@ -130,6 +133,7 @@ export class Cluster {
     const { stop, start } = affectedBy(before, rendered)
     this.#parts.posture = posture
     this.#parts.rendered = rendered
+    this.#parts.pki = pki
     await components.stop(stop)
     await this.#parts.wire.allow(networkPolicy(posture))
     const at = new Date()
@@ -182,14 +186,14 @@ export class Cluster {
   }
 
   async mint(wanted: MintedCertificate): Promise<KeyPair> {
-    const controlPlane = this.hostFolder('control-plane-1')
-    const places = {
-      ca: [controlPlane, '/etc/kubernetes/pki/ca'],
-      'front-proxy-ca': [controlPlane, '/etc/kubernetes/pki/front-proxy-ca'],
-      'etcd-ca': [this.hostFolder('etcd-1'), '/etc/kubernetes/pki/etcd/ca'],
-    } as const
+    const { pki, posture } = this.#parts
     return mint(wanted, {
-      authority: (name) => readAuthority(places[name][0], `${places[name][1]}.crt`, `${places[name][1]}.key`),
+      authority: (relation) => {
+        const name = signingAuthority(posture.pki, relation, wanted.usages ?? [])
+        const authority = pki.authorities.get(name)
+        if (!authority) throw new Error(`[pki_authority] ${name}: posture ${posture.name} has no such authority`)
+        return authority
+      },
       leafOf: (host) => {
         const { user } = parseKubeconfig(
           readFileSync(join(this.hostFolder(host), 'etc/kubernetes/kubelet.conf'), 'utf8'),

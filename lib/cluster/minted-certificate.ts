@@ -1,9 +1,8 @@
 /** A certificate that somebody got signed who should not have, or signed himself. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { KeyPair } from '../tls/listen.ts'
 import type { CertificateSpec, Issued } from '../x509/certificate-spec.ts'
 import { issue } from '../x509/issue.ts'
+import { keyAlgorithmOf } from '../x509/private-key.ts'
 import type { NameConstraints } from '../x509/name-constraints-der.ts'
 
 /** The CAs of a cluster, as its pki.yaml calls them. */
@@ -61,7 +60,9 @@ export async function mint(wanted: MintedCertificate, from: Mint): Promise<KeyPa
 }
 
 async function issueAs(spec: CertificateSpec, wanted: MintedCertificate, authority?: Issued): Promise<Issued> {
-  if (wanted.subject === undefined) return issue(spec, authority)
+  // A leaf of its signer's own key family is the ordinary kind.
+  const key = authority && keyAlgorithmOf(authority.privateKey)
+  if (wanted.subject === undefined) return issue({ ...spec, ...(key ? { key } : {}) }, authority)
   // Odd subjects are another library's, which costs 80 ms to load.
   const { issueOdd } = await import('../x509/odd.ts')
   return issueOdd({ ...spec, subject: wanted.subject.map((names) => ({ ...names })) }, authority)
@@ -94,12 +95,4 @@ function validity(valid: MintedCertificate['valid'] = 'now'): { notBefore: Date;
   const shiftMs = { now: 0, 'until-yesterday': -2 * DAY_MS, 'from-tomorrow': DAY_MS }[valid]
   const from = Date.now() + shiftMs
   return { notBefore: new Date(from - BACKDATE_MS), notAfter: new Date(from + DAY_MS) }
-}
-
-/** Reads a CA from where a posture's PKI laid it. */
-export function readAuthority(hostFolder: string, certificate: string, key: string): Issued {
-  return {
-    certificate: readFileSync(join(hostFolder, certificate), 'utf8'),
-    privateKey: readFileSync(join(hostFolder, key), 'utf8'),
-  }
 }

@@ -63,7 +63,19 @@ async function start(posture: Posture, options: StartOptions, undo: Array<() => 
   components.start(rendered.flatMap(({ launches }) => launches))
   step('processes spawned')
 
-  const cluster = new Cluster({ posture, site, plan, run, wire, components, rendered, captures, sessionKeys, release })
+  const cluster = new Cluster({
+    posture,
+    site,
+    plan,
+    run,
+    wire,
+    components,
+    rendered,
+    pki,
+    captures,
+    sessionKeys,
+    release,
+  })
   undo.push(() => cluster.operator.close())
   await cluster.ready({ onStep: step })
   return cluster

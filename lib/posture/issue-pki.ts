@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { CertificateSpec, Issued } from '../x509/certificate-spec.ts'
 import { issue } from '../x509/issue.ts'
-import { issueOdd } from '../x509/odd.ts'
 import { issueKeyPair } from '../x509/private-key.ts'
+import { pemBlocks } from '../x509/pem.ts'
 import { kubeconfigText } from './kubeconfig-text.ts'
 import type { AuthorityPlan, NamePattern, PkiPlan, SubjectPlan } from './pki-plan.ts'
 
@@ -21,7 +21,9 @@ export interface PkiHost {
 export interface PkiFile {
   /** Absolute path on the host. */
   path: string
+  /** Of a binary file, one letter for each byte. */
   text: string
+  encoding?: 'latin1'
   mode: number
 }
 
@@ -88,8 +90,8 @@ export async function issuePki(
       notBefore,
       notAfter: new Date(now.getTime() + subject.validityMs),
     })
-    return memory.once([name, spec, signer.certificate], () =>
-      sameFamily(spec, plan, subject.signedBy) ? issue(spec, signer) : issueOdd(spec, signer),
+    return memory.once([name, spec, signer.certificate], async () =>
+      sameFamily(spec, plan, subject.signedBy) ? issue(spec, signer) : (await odd()).issueOdd(spec, signer),
     )
   }
 
@@ -118,13 +120,30 @@ export async function issuePki(
         put(host, each.keyFile, privateKey, each.modes.key)
       }),
     ),
+    ...plan.revocationLists.map(async (each) => {
+      const signer = authority(each.signedBy)
+      const validity = { thisUpdate: notBefore, nextUpdate: new Date(now.getTime() + plan.caValidityMs) }
+      const list = await memory.once([each.name, signer.certificate, validity], async () =>
+        // etcd takes DER and nothing else.
+        pemBlocks(await (await odd()).revocationList(signer, [], validity))[0]!.der.toString('latin1'),
+      )
+      for (const host of on(each.on)) {
+        files.get(host.name)?.push({ path: each.file, text: list, encoding: 'latin1', mode: each.modes.certificate })
+      }
+    }),
     ...plan.kubeconfigs.flatMap((each) =>
       on(each.on).map(async (host) => {
         const client = each.client && (await leaf(each.name, each.client, host))
         const pem = each.client?.pem
         if (client && pem) put(host, pem, client.certificate + client.privateKey, each.modes.key)
         const ca = each.certificateAuthority && authority(each.certificateAuthority).certificate
-        put(host, each.file, kubeconfigText(each, { ca, client: pem ? undefined : client }), each.modes.kubeconfig)
+        const token = each.token && nameOn(each.token, host.name)
+        put(
+          host,
+          each.file,
+          kubeconfigText(each, { ca, client: pem ? undefined : client, token }),
+          each.modes.kubeconfig,
+        )
       }),
     ),
   ])
@@ -151,6 +170,11 @@ async function issueAuthorities(
     if (pair) authorities.set(name, pair)
   }
   return authorities
+}
+
+/** 77 ms to load, for what the ordinary set of certificates does without. */
+function odd(): Promise<typeof import('../x509/odd.ts')> {
+  return import('../x509/odd.ts')
 }
 
 /** The authority behind a name, through `sameAs`. */
@@ -183,7 +207,7 @@ function specOf(
     address === '127.0.0.1' && host.loop !== undefined ? [address, host.loop] : [mapAddress(address)],
   )
   return {
-    commonName: nameOn(subject.commonName, host),
+    commonName: nameOn(subject.commonName, host.name),
     organizations: subject.organizations,
     usages: subject.usages,
     dnsNames: [...(sans.hostName && !isIP(host.name) ? [host.name] : []), ...sans.dns],
@@ -193,6 +217,6 @@ function specOf(
   }
 }
 
-function nameOn(pattern: NamePattern, host: PkiHost): string {
-  return pattern.hostName ? pattern.prefix + host.name : pattern.prefix
+export function nameOn(pattern: NamePattern, host: string): string {
+  return pattern.hostName ? pattern.prefix + host : pattern.prefix
 }

@@ -6,7 +6,7 @@ import { YAML_STYLE } from './yaml-file.ts'
 /** A kubeconfig as kubeadm writes it (cmd/kubeadm/app/util/kubeconfig/kubeconfig.go): one cluster, context and user. */
 export function kubeconfigText(
   plan: KubeconfigPlan,
-  given: { ca?: string | undefined; client?: Issued | undefined },
+  given: { ca?: string | undefined; client?: Issued | undefined; token?: string | undefined },
 ): string {
   const { cluster, context, user, server, client } = plan
   return stringify(
@@ -39,7 +39,9 @@ export function kubeconfigText(
               }
             : client?.pem
               ? { 'client-certificate': client.pem, 'client-key': client.pem }
-              : {},
+              : given.token
+                ? { token: given.token }
+                : {},
         },
       ],
     },

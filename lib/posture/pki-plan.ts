@@ -29,6 +29,8 @@
  *     certificate: /etc/kubernetes/pki/apiserver.crt
  *     key: /etc/kubernetes/pki/apiserver.key
  *     modes: {key: '0644'}               # where it differs from the modes above
+ * revocationLists:
+ *   etcd-clients: {on: etcd, signedBy: etcd-ca, file: /etc/kubernetes/pki/etcd/clients.crl}   # of nobody, to begin with
  * kubeconfigs:
  *   admin:
  *     on: control-plane
@@ -37,6 +39,7 @@
  *     certificateAuthority: ca           # embedded; or insecureSkipTLSVerify: true
  *     user: kubernetes-admin
  *     client: {signedBy: ca, commonName: kubernetes-admin, organizations: [kubeadm:cluster-admins]}
+ *     # or token: a static bearer token of --token-auth-file, drawn anew for each run (or {prefix, hostName: true})
  *     # client.pem: a file that holds certificate and key, as a kubelet's; embedded without it
  * ```
  */
@@ -93,6 +96,15 @@ export interface KubeconfigPlan {
   certificateAuthority?: string
   insecureSkipTlsVerify: boolean
   client?: SubjectPlan & { pem?: string }
+  token?: NamePattern
+  modes: Modes
+}
+
+export interface RevocationListPlan {
+  name: string
+  on: string
+  signedBy: string
+  file: string
   modes: Modes
 }
 
@@ -111,5 +123,6 @@ export interface PkiPlan {
   authorities: AuthorityPlan[]
   keyPairs: KeyPairPlan[]
   certificates: CertificatePlan[]
+  revocationLists: RevocationListPlan[]
   kubeconfigs: KubeconfigPlan[]
 }

@@ -10,6 +10,7 @@ import type {
   Modes,
   NamePattern,
   PkiPlan,
+  RevocationListPlan,
   SubjectPlan,
 } from './pki-plan.ts'
 import { fileMode } from './file-mode.ts'
@@ -52,6 +53,7 @@ class PlanReader {
         'authorities',
         'keyPairs',
         'certificates',
+        'revocationLists',
         'kubeconfigs',
       ],
     )
@@ -65,6 +67,7 @@ class PlanReader {
       authorities: this.each('authorities', (name, path) => this.authority(name, path)),
       keyPairs: this.each('keyPairs', (name, path) => this.keyPair(name, path)),
       certificates: this.each('certificates', (name, path) => this.certificate(name, path)),
+      revocationLists: this.each('revocationLists', (name, path) => this.revocationList(name, path)),
       kubeconfigs: this.each('kubeconfigs', (name, path) => this.kubeconfig(name, path)),
     }
   }
@@ -126,6 +129,17 @@ class PlanReader {
     }
   }
 
+  revocationList(name: string, path: YamlPath): RevocationListPlan {
+    this.yaml.only(path, ['on', 'signedBy', 'file', 'modes'])
+    return {
+      name,
+      on: this.place(path),
+      signedBy: this.authorityName([...path, 'signedBy']),
+      file: this.yaml.string([...path, 'file']),
+      modes: this.modesAt([...path, 'modes']),
+    }
+  }
+
   kubeconfig(name: string, path: YamlPath): KubeconfigPlan {
     const { yaml } = this
     yaml.only(path, KUBECONFIG_FIELDS)
@@ -149,6 +163,7 @@ class PlanReader {
       const pem = yaml.optionalString([...client, 'pem'])
       plan.client = { ...this.subject(client, ['clientAuth']), ...(pem ? { pem } : {}) }
     }
+    if (yaml.get([...path, 'token']) !== undefined) plan.token = this.pattern([...path, 'token'])
     if (yaml.get([...path, 'certificateAuthority']) !== undefined) {
       plan.certificateAuthority = this.authorityName([...path, 'certificateAuthority'])
     }
@@ -235,6 +250,7 @@ const KUBECONFIG_FIELDS = [
   'certificateAuthority',
   'insecureSkipTLSVerify',
   'client',
+  'token',
   'modes',
 ]
 const SUBJECT_FIELDS = [

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { manifestsOf } from './change-posture.ts'
 import { COMPONENTS, type Component } from './component.ts'
 import { freshEncryptionKeys } from './fresh-encryption-keys.ts'
+import { freshTokens } from './fresh-tokens.ts'
 import { issuePki, type IssuedPki, type IssueOptions } from './issue-pki.ts'
 import { hasKubelet, kubeletArguments } from './kubelet-service.ts'
 import { mapManifest, readManifest, type Manifest } from './manifest.ts'
@@ -71,6 +72,7 @@ export function renderHost(posture: Posture, hostName: string, run: Run): Render
   const mapping: HostMapping = { host, hosts: posture.hosts, addressing: run.addresses, root }
   const files = hostFiles(posture, host.name)
   const tree = new HostTree(root, posture, host)
+  const renewed = freshTokens(posture, run.pki.seed)
   const rendered: RenderedHost = { root, launches: [], ignored: [], files: tree.files }
 
   for (const [path, text] of files) {
@@ -89,11 +91,13 @@ export function renderHost(posture: Posture, hostName: string, run: Run): Render
       rendered.launches.push(launchOf(path, manifest, mapping))
     } else {
       if (path.startsWith(MANIFESTS)) rendered.ignored.push(path)
-      tree.write(path, freshEncryptionKeys(mapFileText(mapping, text), run.pki.seed))
+      tree.write(path, renewed(freshEncryptionKeys(mapFileText(mapping, text), run.pki.seed)))
     }
   }
-  for (const { path, text, mode } of run.pki.files.get(host.name) ?? [])
-    tree.write(path, mapFileText(mapping, text), mode)
+  for (const { path, text, encoding, mode } of run.pki.files.get(host.name) ?? []) {
+    if (encoding) tree.write(path, text, mode, encoding)
+    else tree.write(path, renewed(mapFileText(mapping, text)), mode)
+  }
   tree.namedFolders()
   if (hasKubelet(files)) {
     rendered.launches.push({
@@ -166,12 +170,12 @@ class HostTree {
     this.folder('/')
   }
 
-  write(path: string, text: string, mode?: number): void {
+  write(path: string, text: string, mode?: number, encoding: BufferEncoding = 'utf8'): void {
     this.files.set(path, text)
     this.folder(dirname(path))
     const file = join(this.root, path)
     const wanted = mode ?? modeOf(this.posture.modes, this.host, path) ?? FILE_MODE
-    writeFileSync(file, text, { mode: wanted })
+    writeFileSync(file, text, { mode: wanted, encoding })
     chmodSync(file, wanted)
   }
 

@@ -162,6 +162,7 @@ function signerText(signedBy: Signer): string {
 
 function goalText(goal: Goal): string {
   if ('write' in goal) return goal.write
+  if ('erase' in goal) return 'a Secret gone'
   if (goal.read === 'secret')
     return `a Secret's value${goal.node === undefined ? '' : ` (a Pod on ${goal.node} uses it)`}`
   if (goal.read === 'word') return goal.what

@@ -159,6 +159,10 @@ async function proofOf(
     const placed = await variant.goal.placed(cluster.operator, staged, mark)
     return placed ? variant.goal.write : undefined
   }
+  if ('erase' in variant.goal) {
+    const path = `/api/v1/namespaces/${staged.namespace}/secrets/${staged.secret}`
+    return (await cluster.operator.find(path)) ? undefined : 'the Secret is gone'
+  }
   const canary = Buffer.from(staged.canary)
   const base64 = Buffer.from(canary.toString('base64'))
   const holds = result.loot

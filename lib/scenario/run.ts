@@ -92,6 +92,11 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
     }
   }
 
+  const addUnclear = (task: Task, reason: string): void => {
+    const { attack, change } = task.twinOf!
+    add(rowOf(task, attack, { kind: 'unclear', reason, change: changeText(change) }, task.startedMs))
+  }
+
   /** Where each worker's cluster stands. */
   const standing: (string | undefined)[] = []
 
@@ -108,7 +113,15 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
         const needs = needsOf(tasks)
         standing[me] = key
         cluster = await reshape(cluster, posture, needs)
-        cluster ??= await options.startCluster(posture, { ...needs, site })
+        try {
+          cluster ??= await options.startCluster(posture, { ...needs, site })
+        } catch (error) {
+          // A posture that does not stand is the reader's to know at once; a twin's change is that row's alone.
+          if (!tasks.every(({ twinOf }) => twinOf)) throw error
+          standing[me] = undefined
+          for (const task of tasks.splice(0)) addUnclear(task, `harness: ${(error as Error).message}`)
+          continue
+        }
         for (let task = tasks.shift(); task && !options.signal?.aborted; task = tasks.shift()) {
           if (cluster.firstDead() !== undefined) {
             // What killed it is told in the row that it happened in.

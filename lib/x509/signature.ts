@@ -27,7 +27,9 @@ export function signatureProblem(child: Certificate, parent: Certificate): strin
   decided.set(parent, ofParent)
   let decision = ofParent.get(child)
   if (!decision) {
-    decision = { problem: signatureError(child.signatureAlgorithm, child.rawTbsCertificate, child.signature, parent.publicKey) }
+    decision = {
+      problem: signatureError(child.signatureAlgorithm, child.rawTbsCertificate, child.signature, parent.publicKey),
+    }
     ofParent.set(child, decision)
   }
   return decision.problem

@@ -17,16 +17,18 @@ interface Tapped {
   by: string
   goal: Goal
   open: Expectation
+  /** Where it is not the same as in the other postures. */
+  zeroTrust?: Expectation
   through: Change
 }
 
-function variant({ id, title, link, by, goal, open, through }: Tapped): Variant {
+function variant({ id, title, link, by, goal, open, zeroTrust = sealed(by), through }: Tapped): Variant {
   return {
     id,
     title,
     foothold: tapOn(link),
     goal,
-    expect: { open, kubeadm: sealed(by), hardened: sealed(by) },
+    expect: { open, encrypted: sealed(by), kubeadm: sealed(by), hardened: sealed(by), 'zero-trust': zeroTrust },
     twin: { through, stopped: { foothold: tapWithKeys(link) } },
   }
 }
@@ -68,6 +70,7 @@ export default scenario({
       // A Secret would cross sealed wherever encryption at rest is on: that is another wall.
       goal: { read: 'pod', node: 'worker-2' },
       open: { kind: 'through' },
+      zeroTrust: { notApplicable: 'every kind of object is sealed before it crosses: another wall' },
       through: { restore: 'etcd-client-tls' },
     }),
     variant({

@@ -2,7 +2,9 @@
  * stranger  --no credential-->  kube-apiserver  --x-->  Secret
  */
 import { STRANGER, thiefOf } from '../../lib/scenario/footholds.ts'
-import { scenario } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
+
+const REFUSED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' }
 
 export default scenario({
   title: 'Ask nicely',
@@ -22,8 +24,11 @@ export default scenario({
       goal: { read: 'secret' },
       expect: {
         open: { kind: 'through' },
+        // kube-apiserver turns --anonymous-auth off by itself where everything is allowed (recorded).
+        encrypted: REFUSED,
         kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' },
-        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
+        hardened: REFUSED,
+        'zero-trust': REFUSED,
       },
       twin: {
         through: { restore: ['apiserver-tls', 'authorization-mode'] },

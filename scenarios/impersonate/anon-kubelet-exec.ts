@@ -9,7 +9,13 @@ const REFUSED: Expectation = { kind: 'stopped', by: 'kubelet', layer: '401', cod
 const VARIANT: Omit<Variant, 'id' | 'title'> = {
   foothold: STRANGER,
   goal: { read: 'secret', node: 'worker-2' },
-  expect: { open: { kind: 'through' }, kubeadm: REFUSED, hardened: REFUSED },
+  expect: {
+    open: { kind: 'through' },
+    encrypted: { kind: 'through' },
+    kubeadm: REFUSED,
+    hardened: REFUSED,
+    'zero-trust': REFUSED,
+  },
   twin: {
     through: { restore: 'kubelet-anonymous-auth' },
     stopped: { weaken: ['kubelet-anonymous-auth', 'kubelet-authorization-mode'] },

@@ -1,12 +1,14 @@
 /**
  * stranger, O=system:masters signed by itself  --TLS-->  kube-apiserver or kubelet (trusts the cluster CA)
  */
-import { bearerOf } from '../../lib/scenario/footholds.ts'
-import { scenario } from '../../lib/scenario/scenario.ts'
+import { bearerOf, thiefOf } from '../../lib/scenario/footholds.ts'
+import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
 const SUBJECT = { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['clientAuth'] } as const
 const SELF_SIGNED = bearerOf('self-signed', { signedBy: 'self', ...SUBJECT })
 const SIGNED = bearerOf('signed by the cluster CA', { signedBy: 'ca', ...SUBJECT })
+
+const refused = (by: string): Expectation => ({ kind: 'stopped', by, layer: '401', code: 'Unauthorized' })
 
 export default scenario({
   title: 'CN and O are only claims',
@@ -26,10 +28,16 @@ export default scenario({
       goal: { read: 'secret' },
       expect: {
         open: { kind: 'through' },
-        kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
-        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
+        encrypted: refused('kube-apiserver'),
+        kubeadm: refused('kube-apiserver'),
+        hardened: refused('kube-apiserver'),
+        'zero-trust': refused('kube-apiserver'),
       },
-      twin: { through: { restore: ['apiserver-tls', 'authorization-mode'] }, stopped: { foothold: SIGNED } },
+      twin: {
+        otherwise: { through: { restore: ['apiserver-tls', 'authorization-mode'] }, stopped: { foothold: SIGNED } },
+        // No client certificate is asked for there: only a token says who one is.
+        encrypted: { stopped: { foothold: thiefOf('super-admin.conf') } },
+      },
     },
     {
       id: 'kubelet',
@@ -38,8 +46,10 @@ export default scenario({
       goal: { read: 'secret', node: 'worker-2' },
       expect: {
         open: { kind: 'through' },
-        kubeadm: { kind: 'stopped', by: 'kubelet', layer: '401', code: 'Unauthorized' },
-        hardened: { kind: 'stopped', by: 'kubelet', layer: '401', code: 'Unauthorized' },
+        encrypted: { kind: 'through' },
+        kubeadm: refused('kubelet'),
+        hardened: refused('kubelet'),
+        'zero-trust': refused('kubelet'),
       },
       twin: { through: { restore: 'kubelet-anonymous-auth' }, stopped: { foothold: SIGNED } },
     },

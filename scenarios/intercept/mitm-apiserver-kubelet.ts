@@ -33,8 +33,10 @@ kube-apiserver's key, but nobody needs it.`,
       goal: { read: 'stream', node: 'worker-2' },
       expect: {
         open: { kind: 'through' },
+        encrypted: { kind: 'through' },
         kubeadm: { kind: 'through' },
         hardened: { kind: 'stopped', by: 'kube-apiserver', layer: 'cert-verify', code: 'unknown_authority' },
+        'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: 'cert-verify', code: 'unknown_authority' },
       },
       twin: {
         through: { restore: 'kubelet-certificate-authority' },

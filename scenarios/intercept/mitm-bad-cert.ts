@@ -7,14 +7,21 @@ import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 
 const LINK = { from: 'worker-2', to: 'control-plane-1' }
 
-function variant(id: string, title: string, minted: MintedCertificate, code: string): Variant {
+/** `strict` is what zero-trust answers, where it is not what the others do. */
+function variant(id: string, title: string, minted: MintedCertificate, code: string, strict = code): Variant {
   const refused: Expectation = { kind: 'stopped', by: 'kubelet', layer: 'cert-verify', code }
   return {
     id,
     title,
     foothold: onPath(title, LINK, minted),
     goal: { read: 'secret', node: 'worker-2' },
-    expect: { open: { kind: 'through' }, kubeadm: refused, hardened: refused },
+    expect: {
+      open: { kind: 'through' },
+      encrypted: refused,
+      kubeadm: refused,
+      hardened: refused,
+      'zero-trust': { ...refused, code: strict },
+    },
     twin: { through: { restore: 'apiserver-tls' }, stopped: { weaken: 'kubeconfig-server-verification' } },
   }
 }
@@ -44,6 +51,8 @@ system showed it, sent on to the API in a TokenReview, and in plain HTTP the Sec
       `the cluster CA's signature, the right names, for clients only`,
       { signedBy: 'ca', commonName: 'kube-apiserver', usages: ['clientAuth'], hosts: ['control-plane-1'] },
       'incompatible_usage',
+      // Clients have an authority of their own there, which no server's certificate is expected from.
+      'unknown_authority',
     ),
   ],
   async meanwhile(operator, goal) {

@@ -14,7 +14,13 @@ function variant(id: string, title: string, host: string, node?: 'worker-2'): Va
     title,
     foothold: { name: 'neighbour', stands: { on: 'machine', host, uid: NEIGHBOUR_UID }, holds: {} },
     goal: node ? { read: 'secret', node } : { read: 'secret' },
-    expect: { open: { kind: 'through' }, kubeadm: REFUSED, hardened: REFUSED },
+    expect: {
+      open: { kind: 'through' },
+      encrypted: REFUSED,
+      kubeadm: REFUSED,
+      hardened: REFUSED,
+      'zero-trust': REFUSED,
+    },
     twin: { through: { restore: 'credential-file-modes' }, stopped: { weaken: 'credential-file-modes' } },
   }
 }

@@ -3,8 +3,11 @@
  */
 import { fallen } from '../../lib/scenario/footholds.ts'
 import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
-import { scenario } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
+const SEALED = { notApplicable: 'every kind of object is sealed: nobody reads what others write there' }
+const NOBODY_ASKED = { notApplicable: 'etcd asks nobody for a certificate' }
+const REFUSED: Expectation = { kind: 'stopped', by: 'etcd', layer: 'tls-alert', code: 'unknown_ca' }
 const NO_TLS = { notApplicable: 'etcd speaks plain HTTP and trusts no CA' }
 
 export default scenario({
@@ -16,17 +19,22 @@ export default scenario({
   variants: [
     {
       id: 'stock',
-      title: 'etcd has a CA of its own',
+      title: 'etcd has a CA of its own: delete of a Secret',
       foothold: fallen('worker-1'),
-      goal: { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
+      goal: { erase: 'secret' },
       expect: {
         open: { kind: 'through' },
-        kubeadm: { kind: 'stopped', by: 'etcd', layer: 'tls-alert', code: 'unknown_ca' },
-        hardened: { kind: 'stopped', by: 'etcd', layer: 'tls-alert', code: 'unknown_ca' },
+        encrypted: { kind: 'through' },
+        kubeadm: REFUSED,
+        hardened: REFUSED,
+        'zero-trust': REFUSED,
       },
       twin: {
-        through: { restore: ['etcd-client-tls', 'etcd-client-cert-auth'] },
-        stopped: { weaken: 'dedicated-etcd-ca' },
+        otherwise: {
+          through: { restore: ['etcd-client-tls', 'etcd-client-cert-auth'] },
+          stopped: { weaken: 'dedicated-etcd-ca' },
+        },
+        'zero-trust': { stopped: { weaken: ['dedicated-etcd-ca', 'etcd-client-allowed-hostname'] } },
       },
     },
     {
@@ -37,8 +45,10 @@ export default scenario({
       premise: ['dedicated-etcd-ca'],
       expect: {
         open: NO_TLS,
+        encrypted: NOBODY_ASKED,
         kubeadm: { kind: 'through' },
         hardened: { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: 'k8s:enc:secretbox:v1' },
+        'zero-trust': SEALED,
       },
       twin: { through: { restore: 'dedicated-etcd-ca' }, stopped: { weaken: 'encryption-provider' } },
     },
@@ -48,7 +58,13 @@ export default scenario({
       foothold: fallen('worker-1'),
       goal: { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
       premise: ['dedicated-etcd-ca'],
-      expect: { open: NO_TLS, kubeadm: { kind: 'through' }, hardened: { kind: 'through' } },
+      expect: {
+        open: NO_TLS,
+        encrypted: NOBODY_ASKED,
+        kubeadm: { kind: 'through' },
+        hardened: { kind: 'through' },
+        'zero-trust': SEALED,
+      },
       twin: { through: { restore: 'dedicated-etcd-ca' }, stopped: { weaken: 'dedicated-etcd-ca' } },
     },
   ],
@@ -56,6 +72,10 @@ export default scenario({
     const etcd = await world.etcd(world.network.etcd[0] ?? '')
     if (variant === 'shared-ca-read')
       return etcd.range(`/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
+    if (variant === 'stock') {
+      await etcd.delete(`/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
+      return []
+    }
     const { key, value } = clusterAdminBinding(world.mark)
     await etcd.put(key, value)
     return []

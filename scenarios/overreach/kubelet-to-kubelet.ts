@@ -21,8 +21,10 @@ export default scenario({
       goal: { read: 'secret', node: 'worker-2' },
       expect: {
         open: { kind: 'through' },
+        encrypted: { kind: 'through' },
         kubeadm: { kind: 'stopped', by: 'kubelet', layer: '403-rbac', code: 'Forbidden' },
         hardened: { kind: 'stopped', by: 'kubelet', layer: '403-rbac', code: 'Forbidden' },
+        'zero-trust': { kind: 'stopped', by: 'kubelet', layer: '403-rbac', code: 'Forbidden' },
       },
       twin: {
         through: { restore: 'kubelet-anonymous-auth' },

@@ -9,7 +9,13 @@ const REFUSED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '40
 const VARIANT: Omit<Variant, 'id' | 'title' | 'twin'> = {
   foothold: fallen('worker-1'),
   goal: { read: 'secret', node: 'worker-2' },
-  expect: { open: { kind: 'through' }, kubeadm: REFUSED, hardened: REFUSED },
+  expect: {
+    open: { kind: 'through' },
+    encrypted: { kind: 'through' },
+    kubeadm: REFUSED,
+    hardened: REFUSED,
+    'zero-trust': REFUSED,
+  },
 }
 const THROUGH = { restore: ['apiserver-tls', 'authorization-mode'] } as const
 

@@ -31,8 +31,10 @@ export default scenario({
       },
       expect: {
         open: { kind: 'through' },
+        encrypted: { kind: 'through' },
         kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: 'admission', code: 'Forbidden' },
         hardened: { kind: 'stopped', by: 'kube-apiserver', layer: 'admission', code: 'Forbidden' },
+        'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: 'admission', code: 'Forbidden' },
       },
       twin: {
         through: { restore: ['apiserver-tls', 'node-restriction'] },

@@ -1,7 +1,7 @@
 /**
  * kube-controller-manager's credential  --TLS-->  kube-apiserver  -->  every Secret
  */
-import { thiefOf } from '../../lib/scenario/footholds.ts'
+import { STRANGER, thiefOf } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 
 export default scenario({
@@ -19,10 +19,16 @@ proves who holds the key, not that the right one does.`,
       goal: { read: 'secret' },
       expect: {
         open: { notApplicable: 'its kubeconfig holds no credential to steal' },
+        encrypted: { kind: 'through' },
         kubeadm: { kind: 'through' },
         hardened: { kind: 'through' },
+        'zero-trust': { kind: 'through' },
       },
-      twin: { through: { foothold: thiefOf('scheduler.conf') }, stopped: { weaken: 'authorization-mode' } },
+      twin: {
+        otherwise: { through: { foothold: thiefOf('scheduler.conf') }, stopped: { weaken: 'authorization-mode' } },
+        // There every credential opens everything.
+        encrypted: { through: { foothold: STRANGER } },
+      },
     },
   ],
   async attempt(world) {

@@ -18,8 +18,10 @@ export default scenario({
       goal: { read: 'secret' },
       expect: {
         open: { kind: 'through' },
+        encrypted: { kind: 'through' },
         kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' },
         hardened: { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' },
+        'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' },
       },
       twin: {
         through: { restore: ['apiserver-tls', 'authorization-mode'] },

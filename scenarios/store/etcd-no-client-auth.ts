@@ -6,6 +6,7 @@ import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
 const REFUSED: Expectation = { kind: 'stopped', by: 'etcd', layer: 'tls-alert', code: 'certificate_required' }
+const SEALED = { notApplicable: 'Secrets are sealed in the store; the other variants ask the question' }
 const TWIN = {
   through: { restore: ['etcd-client-tls', 'etcd-client-cert-auth'] },
   stopped: { weaken: ['etcd-client-cert-auth', 'etcd-trusted-ca-file'] },
@@ -29,8 +30,10 @@ export default scenario({
       goal: { read: 'secret' },
       expect: {
         open: { kind: 'through' },
+        encrypted: { kind: 'through' },
         kubeadm: REFUSED,
-        hardened: { notApplicable: 'Secrets are sealed in the store; the write variant asks the question' },
+        hardened: SEALED,
+        'zero-trust': SEALED,
       },
       twin: TWIN,
       unmoved: ['etcd-client-cert-auth'],
@@ -40,7 +43,28 @@ export default scenario({
       title: 'Put of a ClusterRoleBinding to cluster-admin',
       foothold: STRANGER,
       goal: { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
-      expect: { open: { kind: 'through' }, kubeadm: REFUSED, hardened: REFUSED },
+      expect: {
+        open: { kind: 'through' },
+        encrypted: { kind: 'through' },
+        kubeadm: REFUSED,
+        hardened: REFUSED,
+        'zero-trust': { notApplicable: 'every kind of object is sealed: nobody reads what others write there' },
+      },
+      twin: TWIN,
+      unmoved: ['etcd-client-cert-auth'],
+    },
+    {
+      id: 'delete',
+      title: 'DeleteRange of a Secret',
+      foothold: STRANGER,
+      goal: { erase: 'secret' },
+      expect: {
+        open: { kind: 'through' },
+        encrypted: { kind: 'through' },
+        kubeadm: REFUSED,
+        hardened: REFUSED,
+        'zero-trust': REFUSED,
+      },
       twin: TWIN,
       unmoved: ['etcd-client-cert-auth'],
     },
@@ -52,6 +76,11 @@ export default scenario({
       await etcd.put(key, value)
       return []
     }
-    return etcd.range(`/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
+    const key = `/registry/secrets/${world.goal.namespace}/${world.goal.secret}`
+    if (variant === 'delete') {
+      await etcd.delete(key)
+      return []
+    }
+    return etcd.range(key)
   },
 })

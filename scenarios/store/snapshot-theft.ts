@@ -22,8 +22,10 @@ export default scenario({
       goal: { read: 'secret' },
       expect: {
         open: { kind: 'through' },
+        encrypted: { kind: 'through' },
         kubeadm: { kind: 'through' },
         hardened: { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: 'k8s:enc:secretbox:v1' },
+        'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: 'k8s:enc:secretbox:v1' },
       },
       twin: { through: { restore: 'encryption-provider' }, stopped: { weaken: 'encryption-provider' } },
     },

@@ -2,6 +2,7 @@
 import { flagOf, listFlag, withFlag, withFlagsAtLeast } from '../change-posture.ts'
 import type { Control } from '../control.ts'
 import type { Posture } from '../posture.ts'
+import { authorityFile, signingAuthority } from '../signing-authority.ts'
 import { manifestPath } from './manifest-path.ts'
 
 const APISERVER = manifestPath('kube-apiserver')
@@ -42,7 +43,9 @@ export const APISERVER_CONTROLS: readonly Control[] = [
     files: [APISERVER],
     weaken: (posture) => withFlag(posture, 'kube-apiserver', 'client-ca-file', undefined),
     restore: (posture) =>
-      withFlagsAtLeast(posture, 'kube-apiserver', { 'client-ca-file': '/etc/kubernetes/pki/ca.crt' }),
+      withFlagsAtLeast(posture, 'kube-apiserver', {
+        'client-ca-file': authorityFile(posture.pki, signingAuthority(posture.pki, 'ca', ['clientAuth'])),
+      }),
   },
   {
     id: 'authorization-mode',

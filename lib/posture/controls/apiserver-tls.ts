@@ -9,6 +9,7 @@ import { clientIdentity } from '../kubeadm-identities.ts'
 import { imageTag, readManifest, setImageTag, versionOf } from '../manifest.ts'
 import type { Component } from '../component.ts'
 import type { Posture } from '../posture.ts'
+import { authorityFile, signingAuthority } from '../signing-authority.ts'
 import { manifestPath } from './manifest-path.ts'
 
 const LAST_WITH_INSECURE_PORT = 'v1.19.16'
@@ -41,7 +42,7 @@ export const APISERVER_TLS: Control = {
       return url.protocol === 'http:' ? `https://${url.hostname}:${port}` : server
     })
     return withFlagsAtLeast(withIdentities(secure), 'kube-apiserver', {
-      'client-ca-file': '/etc/kubernetes/pki/ca.crt',
+      ...(secure.pki.kubeconfigs.some(({ token }) => token) ? {} : { 'client-ca-file': clientCaFile(secure) }),
       'tls-cert-file': '/etc/kubernetes/pki/apiserver.crt',
       'tls-private-key-file': '/etc/kubernetes/pki/apiserver.key',
     })
@@ -83,11 +84,15 @@ function withServers(posture: Posture, change: (server: string) => string): Post
 /** Kubeconfigs of a cluster that had nothing to prove get what kubeadm of its version gives them. */
 function withIdentities(posture: Posture): Posture {
   const version = versionOf(`image:${tagOf(posture, 'kube-apiserver') ?? ''}`)
-  return posture.pki.kubeconfigs.reduce((changed, { name, certificateAuthority, client }) => {
+  return posture.pki.kubeconfigs.reduce((changed, { name, certificateAuthority, client, token }) => {
     const verifying = certificateAuthority
       ? changed
       : withPki(changed, ['kubeconfigs', name, 'certificateAuthority'], 'ca')
-    const identity = client ? undefined : clientIdentity(name, version)
+    const identity = client || token ? undefined : clientIdentity(name, version)
     return identity ? withPki(verifying, ['kubeconfigs', name, 'client'], identity) : verifying
   }, posture)
+}
+
+function clientCaFile({ pki }: Posture): string {
+  return authorityFile(pki, signingAuthority(pki, 'ca', ['clientAuth']))
 }

@@ -1,6 +1,7 @@
 /** Controls of etcd's listeners, and of kube-apiserver as their client. */
 import { flagOf, withFlag, withFlagsAtLeast, withPki } from '../change-posture.ts'
 import type { Control } from '../control.ts'
+import { signingAuthority } from '../signing-authority.ts'
 import { manifestPath } from './manifest-path.ts'
 import type { Posture } from '../posture.ts'
 
@@ -83,6 +84,19 @@ export const ETCD_CONTROLS: readonly Control[] = [
     restore: (posture) => withApiserverClient(withFlagsAtLeast(posture, 'etcd', { 'trusted-ca-file': CA })),
   },
   {
+    id: 'etcd-client-allowed-hostname',
+    title: 'etcd lets in only clients whose certificate names one certain host',
+    layer: 'tls-alert',
+    files: [ETCD],
+    weaken: (posture) => withFlag(posture, 'etcd', 'client-cert-allowed-hostname', undefined),
+    restore: (posture) => {
+      // The name is the posture's own choice: where none was chosen, no certificate carries one.
+      const client = posture.pki.certificates.find(({ name }) => name === 'apiserver-etcd-client')
+      const [host] = client?.sans.dns ?? []
+      return host === undefined ? posture : withFlag(posture, 'etcd', 'client-cert-allowed-hostname', host)
+    },
+  },
+  {
     id: 'etcd-peer-client-cert-auth',
     title: 'etcd is told to demand certificates of its peers (a CA file alone makes it demand them too)',
     cis: ['2.5'],
@@ -91,7 +105,7 @@ export const ETCD_CONTROLS: readonly Control[] = [
     weaken: (posture) => withFlag(posture, 'etcd', 'peer-client-cert-auth', undefined),
     restore: (posture) =>
       withFlagsAtLeast(withFlag(posture, 'etcd', 'peer-client-cert-auth', 'true'), 'etcd', {
-        'peer-trusted-ca-file': CA,
+        'peer-trusted-ca-file': peerCa(posture),
       }),
   },
   {
@@ -101,7 +115,7 @@ export const ETCD_CONTROLS: readonly Control[] = [
     layer: 'tls-alert',
     files: [ETCD],
     weaken: (posture) => withFlag(posture, 'etcd', 'peer-trusted-ca-file', undefined),
-    restore: (posture) => withFlagsAtLeast(posture, 'etcd', { 'peer-trusted-ca-file': CA }),
+    restore: (posture) => withFlagsAtLeast(posture, 'etcd', { 'peer-trusted-ca-file': peerCa(posture) }),
   },
   {
     id: 'dedicated-etcd-ca',
@@ -110,12 +124,18 @@ export const ETCD_CONTROLS: readonly Control[] = [
     layer: 'tls-alert',
     files: ['pki.yaml'],
     weaken: (posture) => {
+      const clients = signingAuthority(posture.pki, 'ca', ['clientAuth'])
       const known = new Set(posture.pki.authorities.map(({ name }) => name))
-      return known.has('ca') && known.has('etcd-ca')
-        ? withPki(posture, ['authorities', 'etcd-ca', 'sameAs'], 'ca')
+      return known.has(clients) && known.has('etcd-ca')
+        ? withPki(posture, ['authorities', 'etcd-ca', 'sameAs'], clients)
         : posture
     },
-    restore: (posture) => withPki(posture, ['authorities', 'etcd-ca', 'sameAs'], undefined),
+    restore: (posture) => {
+      const shared = posture.pki.authorities.find(({ name, sameAs }) => name === 'etcd-ca' && sameAs !== undefined)
+      if (!shared) return posture
+      const named = withPki(posture, ['authorities', 'etcd-ca', 'commonName'], 'etcd-ca')
+      return withPki(named, ['authorities', 'etcd-ca', 'sameAs'], undefined)
+    },
   },
   {
     id: 'etcd-cafile',
@@ -134,4 +154,10 @@ function withApiserverClient(posture: Posture): Posture {
     'etcd-certfile': '/etc/kubernetes/pki/apiserver-etcd-client.crt',
     'etcd-keyfile': '/etc/kubernetes/pki/apiserver-etcd-client.key',
   })
+}
+
+function peerCa({ pki }: Posture): string {
+  const signer = pki.certificates.find(({ name }) => name === 'etcd-peer')?.signedBy
+  const files = pki.authorities.find(({ name }) => name === signer)?.files ?? []
+  return files.find(({ on, certificate }) => on === 'etcd' && certificate)?.certificate ?? CA
 }

@@ -3,9 +3,9 @@ import { KUBELET_CONFIG, kubeletField, withFlag, withKubeletField, withPki } fro
 import type { Control } from '../control.ts'
 import type { Posture } from '../posture.ts'
 import { withKubeletClient } from './apiserver-controls.ts'
+import { authorityFile, signingAuthority } from '../signing-authority.ts'
 import { manifestPath } from './manifest-path.ts'
 
-const CA = '/etc/kubernetes/pki/ca.crt'
 const SERVING = { certificate: '/var/lib/kubelet/pki/kubelet.crt', key: '/var/lib/kubelet/pki/kubelet.key' }
 
 export const KUBELET_CONTROLS: readonly Control[] = [
@@ -16,8 +16,7 @@ export const KUBELET_CONTROLS: readonly Control[] = [
     layer: 'cert-verify',
     files: [manifestPath('kube-apiserver')],
     weaken: (posture) => withFlag(posture, 'kube-apiserver', 'kubelet-certificate-authority', undefined),
-    restore: (posture) =>
-      withFlag(withServingCertificates(posture), 'kube-apiserver', 'kubelet-certificate-authority', CA),
+    restore: (posture) => withKubeletAuthority(withServingCertificates(posture)),
   },
   {
     id: 'kubelet-anonymous-auth',
@@ -62,7 +61,15 @@ export const KUBELET_CONTROLS: readonly Control[] = [
 
 function withClientCa(posture: Posture): Posture {
   const path = ['authentication', 'x509', 'clientCAFile']
-  return kubeletField(posture, path) === undefined ? withKubeletField(posture, path, CA) : posture
+  const clientCa = authorityFile(posture.pki, signingAuthority(posture.pki, 'ca', ['clientAuth']))
+  return kubeletField(posture, path) === undefined ? withKubeletField(posture, path, clientCa) : posture
+}
+
+/** kube-apiserver with the authority that signs kubelets' serving certificates. */
+function withKubeletAuthority(posture: Posture): Posture {
+  const { pki } = posture
+  const signer = pki.certificates.find(({ name }) => name === 'kubelet-serving')?.signedBy ?? 'ca'
+  return withFlag(posture, 'kube-apiserver', 'kubelet-certificate-authority', authorityFile(pki, signer))
 }
 
 /** Serving certificates that the cluster's CA signed, where kubelets sign their own. */

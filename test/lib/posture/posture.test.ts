@@ -25,12 +25,14 @@ import {
   renderHost,
   type RenderedHost,
 } from '../../../lib/posture/render-host.ts'
+import { signingAuthority } from '../../../lib/posture/signing-authority.ts'
 import { editYaml } from '../../../lib/posture/yaml-file.ts'
 import { packageRoot } from '../../../lib/settings/package-root.ts'
 import { parseGoFlags } from '../../../lib/settings/go-flag.ts'
 import { parsePflags } from '../../../lib/settings/pflag.ts'
 import { parseDocument } from '../../../lib/settings/yaml.ts'
 import type { Certificate } from '../../../lib/x509/certificate.ts'
+import { parseRevocationList } from '../../../lib/x509/crl.ts'
 import { parseCertificate } from '../../../lib/x509/parse.ts'
 import { certificatesFromPem } from '../../../lib/x509/pem.ts'
 import { certPool } from '../../../lib/x509/pool.ts'
@@ -75,10 +77,7 @@ function spoilt(t: Test, file: string, edit: (text: string) => string): string {
 
 t.test('the shipped postures load, from the weakest to the strongest', async (t) => {
   const names = await shippedPostures()
-  t.strictSame(
-    names.filter((name) => ['open', 'kubeadm', 'hardened'].includes(name)),
-    ['open', 'kubeadm', 'hardened'],
-  )
+  t.strictSame(names, ['open', 'encrypted', 'kubeadm', 'hardened', 'zero-trust'])
   for (const name of names) {
     const posture = await loadPosture(name)
     t.equal(posture.shipped, true)
@@ -559,3 +558,49 @@ t.test('openssl agrees that what was issued hangs together', async (t) => {
   t.equal(subject.commonName, 'system:node:worker-1')
   t.strictSame(dnsNames, ['worker-1'])
 })
+
+t.test('static tokens are drawn anew for each run, the same in every file of it', async (t) => {
+  const encrypted = await loadPosture('encrypted')
+  const tokensOf = async (t: Test): Promise<{ listed: string[]; shown: string[] }> => {
+    const rendered = await render(t, encrypted)
+    const control = rendered.get('control-plane-1')?.root ?? ''
+    const csv = readFileSync(join(control, '/etc/kubernetes/tokens.csv'), 'utf8')
+    const shown = ['control-plane-1', 'worker-1', 'worker-2'].flatMap((host) =>
+      [...(rendered.get(host)?.files ?? [])]
+        .filter(([path]) => path.endsWith('.conf'))
+        .map(([, text]) => /token: (\S+)/.exec(text)?.[1] ?? ''),
+    )
+    return {
+      listed: csv
+        .trim()
+        .split('\n')
+        .map((line) => line.split(',')[0] ?? ''),
+      shown,
+    }
+  }
+  const [one, other] = [await tokensOf(t), await tokensOf(t)]
+  t.strictSame(one.shown.toSorted(), one.listed.toSorted())
+  t.equal(new Set([...one.listed, ...other.listed]).size, one.listed.length * 2, 'no token is used twice')
+  t.ok(one.listed.every((token) => /^[0-9a-f]{64}$/.test(token)))
+})
+
+t.test(
+  'one authority for each relation, their keys on no machine, and a revocation list as etcd reads it',
+  async (t) => {
+    const strict = await loadPosture('zero-trust')
+    const rendered = await render(t, strict)
+    for (const { files } of rendered.values())
+      t.strictSame(
+        [...files.keys()].filter((path) => path.endsWith('ca.key')),
+        [],
+      )
+    const crl = readFileSync(join(rendered.get('etcd-1')?.root ?? '', '/etc/kubernetes/pki/etcd/clients.crl'))
+    t.strictSame(parseRevocationList(crl).revoked, [])
+    t.equal(signingAuthority(strict.pki, 'ca', ['clientAuth']), 'client-ca')
+    t.equal(signingAuthority(strict.pki, 'ca', ['serverAuth']), 'apiserver-ca')
+    t.equal(signingAuthority(strict.pki, 'etcd-ca', ['clientAuth']), 'etcd-ca')
+    const { pki } = await loadPosture('kubeadm')
+    t.equal(signingAuthority(pki, 'ca', ['clientAuth']), 'ca')
+    t.equal(signingAuthority(pki, 'ca', ['serverAuth']), 'ca')
+  },
+)
