@@ -27,6 +27,7 @@ import { BboltFile } from '../../../sim/etcd/backend/bbolt-file.ts'
 import { PageSpace } from '../../../sim/etcd/backend/page-space.ts'
 import { membershipInV2Format } from '../../../sim/etcd/backend/snap-folder.ts'
 import { WriteAheadLog } from '../../../sim/etcd/backend/write-ahead-log.ts'
+import { soak } from '../../fuzz/etcd-soak.ts'
 import { mutateBytes } from '../../fuzz/mutate.ts'
 import { Random } from '../../fuzz/random.ts'
 
@@ -583,4 +584,12 @@ t.test("backend: another member's db becomes its own, also where a crash came be
   t.strictSame(valuesOf(again), valuesOf(sender))
   await again.close()
   await sender.close()
+})
+
+t.test('backend: 12 times kill -9 in the middle of writes, compactions, snapshots and defragmentation', async (t) => {
+  const { kills, acknowledged, disturbances, failure } = await soak({ kills: 12, seed: 3 })
+  t.equal(failure, undefined)
+  t.equal(kills, 12)
+  t.ok(acknowledged > 100, `${acknowledged} writes acknowledged`)
+  t.ok(disturbances > 5, `${disturbances} disturbances`)
 })
