@@ -62,6 +62,7 @@ export interface EtcdSettings {
   quotaBytes: number
   progressIntervalMs: number
   gateway: boolean
+  pprof: boolean
   cors: readonly string[]
   hostWhitelist: readonly string[]
   maxConcurrentStreams: number
@@ -136,6 +137,7 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
     fsync: !flags.bool('unsafe-no-fsync'),
     maxTxnOps: flags.number('max-txn-ops') || 128,
     gateway: flags.bool('enable-grpc-gateway'),
+    pprof: flags.bool('enable-pprof'),
     cors: flags.string('cors').split(',').filter(Boolean),
     hostWhitelist: flags.string('host-whitelist').split(',').filter(Boolean),
     maxConcurrentStreams: Number(flags.string('max-concurrent-streams')),

@@ -76,7 +76,7 @@ export const FLAGS: FlagTable = [
   { name: 'enable-distributed-tracing', type: 'bool', default: 'false', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'enable-grpc-gateway', type: 'bool', default: 'true', effect: 'honoured' },
   { name: 'enable-log-rotation', type: 'bool', default: 'false', effect: 'inert', reason: NOT_SIMULATED },
-  { name: 'enable-pprof', type: 'bool', default: 'false', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'enable-pprof', type: 'bool', default: 'false', effect: 'honoured' },
   {
     name: 'experimental-bootstrap-defrag-threshold-megabytes',
     type: 'int64',

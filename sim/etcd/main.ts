@@ -143,7 +143,8 @@ async function start(given: EtcdSettings): Promise<void> {
       http: metricsEndpoints(member),
     })),
   )
-  const access = { cors, hostWhitelist: settings.hostWhitelist, gateway: settings.gateway }
+  const { hostWhitelist, pprof } = settings
+  const access = { cors, hostWhitelist, pprof, gateway: settings.gateway }
   const certificatesName = client.clientCertAuth
   const gateway = settings.gateway ? new Gateway(services, gatewaySettings(settings)) : undefined
   const http = clientEndpoints(member, { ...access, certificatesName }, gateway)

@@ -9,14 +9,20 @@ import { handleHealth } from './health.ts'
 import { isGet, write, type HttpHandler, type HttpServer } from './http-request.ts'
 import { handleDebugVars, handleMetrics } from './metrics.ts'
 import { badRequest, Mux, targetOf } from './mux.ts'
+import { handlePprof } from './pprof.ts'
 
 /** `/version /health /livez /readyz /metrics /debug/vars`, and the JSON gateway below `/v3/`. */
-export function clientEndpoints(member: Member, access: AccessSettings, gateway: Gateway | undefined): HttpServer {
+export function clientEndpoints(
+  member: Member,
+  access: AccessSettings & { pprof: boolean },
+  gateway: Gateway | undefined,
+): HttpServer {
   const mux = new Mux()
   handleVersion(mux, member)
   handleHealth(mux, member)
   handleMetrics(mux, member)
   handleDebugVars(mux, member)
+  if (access.pprof) handlePprof(mux)
   if (gateway) mux.handle('/v3/', (exchange) => gateway.serve(exchange))
   return serverOf(withAccess(member, access, (exchange) => mux.serve(exchange)))
 }

@@ -13,6 +13,8 @@ export interface TlsRow {
   flagSet: string
   request: {
     credential?: string
+    /** The client port where none is named. */
+    port?: string
     tls: string
     alpn?: string[]
     ciphers?: string[]
@@ -177,7 +179,14 @@ export class Probe {
   async #ask(socket: Socket, { tls }: TlsAnswer): Promise<TlsAnswer> {
     const { http = { method: 'GET', path: '/version' } } = this.#row.request
     const facts = tls ? { tls } : {}
-    if ('version' in http && http.version === '2') return { ...facts, ...(await askHttp2(socket, http)) }
+    if ('version' in http && http.version === '2') {
+      const ends: Error[] = []
+      socket.once('error', (error) => ends.push(lastRefusal(socket) ?? error))
+      const answer = await askHttp2(socket, http, (error) => ends.push(error))
+      const [end] = answer.status === undefined ? ends : []
+      const alert = end && refusalOf(end).details.alert
+      return alert === undefined ? { ...facts, ...answer } : { tls: { ...tls!, at: 'read', alert } }
+    }
     const head = `${http.method} ${http.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n`
     const body = 'body' in http ? (http.body ?? '') : ''
     const { text, error } = await exchange(socket, `${head}Content-Length: ${body.length}\r\n\r\n${body}`)
@@ -224,9 +233,10 @@ async function alertOf(raw: Socket, hello: Buffer): Promise<TlsAnswer> {
 async function askHttp2(
   socket: Socket,
   { method, path, grpc }: { method: string; path: string; grpc?: string },
+  lost: (error: Error) => void,
 ): Promise<TlsAnswer> {
   const session = connectHttp2('http://x', { createConnection: () => socket })
-  session.on('error', () => {})
+  session.on('error', lost)
   const stream = session.request({
     ':method': method,
     ':path': path,

@@ -12,7 +12,7 @@ export class TlsReplay {
   async replay(row: TlsRow): Promise<{ expected: string; got: string } | undefined> {
     this.#members.set(row.flagSet, this.#members.get(row.flagSet) ?? this.#start(row.flagSet))
     const { place, member, pki } = await this.#members.get(row.flagSet)!
-    const probe = new Probe(row, place.clientPort, pki)
+    const probe = new Probe(row, place.ports.get(row.request.port ?? 'client')!, pki)
     const answer = await probe.run()
     const wanted = row.answer.log.length > 0
     const line = wanted ? await member.lineAbout(probe.local).catch(() => undefined) : member.find(probe.local)
