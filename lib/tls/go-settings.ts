@@ -1,5 +1,5 @@
-/** --tls-min-version, --tls-cipher-suites: component-base/cli/flag/ciphersuites_flag.go. */
-import { CIPHER_SUITES, GO_DEFAULT_POLICY, type TlsPolicy, type TlsVersion } from './policy.ts'
+/** --tls-min-version, --tls-cipher-suites, --tls-curve-preferences: component-base/cli/flag/{ciphersuites,curves}_flag.go. */
+import { CIPHER_SUITES, CURVES, GO_DEFAULT_POLICY, TLS13_SUITES, type TlsPolicy, type TlsVersion } from './policy.ts'
 
 const VERSIONS: Readonly<Record<string, TlsVersion>> = {
   VersionTLS10: 'TLSv1',
@@ -8,16 +8,47 @@ const VERSIONS: Readonly<Record<string, TlsVersion>> = {
   VersionTLS13: 'TLSv1.3',
 }
 
-const TLS13_SUITES = new Set(['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'])
+/** Names that Go knows by an older form as well; the CIS benchmark still uses it. */
+const ALIASES: Readonly<Record<string, string>> = {
+  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305: 'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256',
+  TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305: 'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256',
+}
 
-/** Empty values mean Go's defaults. @throws Error with the real component's text for a name that Go does not know. */
-export function policyFromFlags(minVersion: string, cipherSuites: readonly string[]): TlsPolicy {
+/**
+ * Empty values mean Go's defaults; curves are Go's CurveIDs, and one that this OpenSSL has not is left out.
+ * @throws Error with the real component's text for a name that Go does not know.
+ */
+export function policyFromFlags(
+  minVersion: string,
+  cipherSuites: readonly string[],
+  curvePreferences: readonly (string | number)[] = [],
+): TlsPolicy {
   const version = minVersion === '' ? GO_DEFAULT_POLICY.minVersion : VERSIONS[minVersion]
   if (version === undefined) throw new Error(`unknown tls version ${JSON.stringify(minVersion)}`)
-  for (const name of cipherSuites) {
-    if (CIPHER_SUITES.has(name) || TLS13_SUITES.has(name)) continue
-    throw new Error(`Cipher suite ${name} not supported or doesn't exist`)
+  const names = cipherSuites.map(suiteName)
+  for (const name of names) {
+    if (!CIPHER_SUITES.has(name) && !TLS13_SUITES.has(name)) {
+      throw new Error(`Cipher suite ${name} not supported or doesn't exist`)
+    }
   }
-  const older = cipherSuites.filter((name) => !TLS13_SUITES.has(name))
-  return { ...GO_DEFAULT_POLICY, minVersion: version, ...(cipherSuites.length > 0 ? { cipherSuites: older } : {}) }
+  const curves = [...CURVES].filter(([, id]) => curvePreferences.map(Number).includes(id)).map(([name]) => name)
+  return {
+    ...GO_DEFAULT_POLICY,
+    minVersion: version,
+    ...(names.length > 0 ? { cipherSuites: names.filter((name) => CIPHER_SUITES.has(name)) } : {}),
+    ...(curves.length > 0 ? { curvePreferences: curves } : {}),
+  }
+}
+
+/** What the real components log of suites that Go calls insecure. */
+export function insecureSuiteWarnings(cipherSuites: readonly string[]): string[] {
+  return cipherSuites
+    .map(suiteName)
+    .filter((name) => CIPHER_SUITES.get(name)?.insecure)
+    .map((name) => `Use of insecure cipher '${name}' detected.`)
+}
+
+function suiteName(name: string): string {
+  const bare = name.trim()
+  return ALIASES[bare] ?? bare
 }

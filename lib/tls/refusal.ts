@@ -86,6 +86,13 @@ export const FOREIGN_ERRORS: readonly ForeignError[] = [
     text: said('tls: first record does not look like a TLS handshake'),
   },
   {
+    // Beyond what answer-hello.ts looks at: OpenSSL wants the curve of an ECDSA certificate among the client's groups.
+    match: /NO_SHARED_CIPHER|no shared cipher/,
+    side: 'server',
+    ...ours('handshake_failure'),
+    text: said('tls: no cipher suite supported by both client and server'),
+  },
+  {
     match: /UNSUPPORTED_PROTOCOL|unsupported protocol/,
     side: 'client',
     ...ours('protocol_version'),

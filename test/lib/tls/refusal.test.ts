@@ -11,7 +11,7 @@ import { dialTls } from '../../../lib/tls/dial.ts'
 import type { KeyPair } from '../../../lib/tls/listen.ts'
 import { FOREIGN_ERRORS, refusalOf, type ForeignError, Refusal } from '../../../lib/tls/refusal.ts'
 import { Tamper } from '../../../lib/wire/tamper.ts'
-import { helloRecord, message, record, VERSIONS_OFFERED } from './hello-bytes.ts'
+import { GROUPS, helloRecord, message, record, VERSIONS_OFFERED } from './hello-bytes.ts'
 import { ADDRESS, authority, listen, only, VERSIONS, visit, type Heard } from './tls-world.ts'
 
 t.setTimeout(30_000)
@@ -248,15 +248,19 @@ t.test('a server that answers with another message, or with half of one', async 
 t.test('a client that goes on with another message, or with half of one', async (t) => {
   const listener = await listen({ keyPair: () => serving })
   t.teardown(() => listener.close())
-  const after = async (bytes: Buffer): Promise<Refusal | undefined> => {
+  const good = helloRecord({ suites: [0xc02b], extensions: [VERSIONS_OFFERED(0x0303)] })
+  const after = async (bytes: Buffer, hello = good): Promise<Refusal | undefined> => {
     const { length } = listener.refusals
     const socket = connect({ host: ADDRESS, port: listener.port })
-    socket.write(helloRecord({ suites: [0xc02b], extensions: [VERSIONS_OFFERED(0x0303)] }))
+    socket.write(hello)
     socket.once('data', () => socket.write(bytes))
     await listener.heard(length + 1)
     socket.destroy()
     return listener.refusals[length]
   }
+  const x25519 = helloRecord({ suites: [0xc02b], extensions: [VERSIONS_OFFERED(0x0303), GROUPS(29)] })
+  const unshared = { code: 'handshake_failure', details: { alert: 40, who: 'us' } }
+  check(t, await after(Buffer.alloc(0), x25519), unshared, 'seen by a server')
   const finished = record(22, message(20, Buffer.alloc(12)), 0x0303)
   check(t, await after(finished), { code: 'unexpected_message', details: { alert: 10, who: 'us' } }, 'seen by a server')
   const half = record(22, message(16, Buffer.from([65])), 0x0303)
