@@ -118,6 +118,20 @@ export function decodeV2Request(body: Uint8Array): V2Request {
   return request
 }
 
+/** etcdserverpb.Request, of which members before 3.5 want every field. */
+export function encodeV2Put(id: bigint, path: string, value: string): Buffer {
+  const writer = new ProtoWriter(path.length + value.length + 96)
+    .bigintAlways(1, id)
+    .bytesAlways(2, Buffer.from('PUT'))
+    .bytesAlways(3, Buffer.from(path))
+    .bytesAlways(4, Buffer.from(value))
+    .numberAlways(5, 0)
+    .bytesAlways(6, Buffer.alloc(0))
+  // PrevExist is the only one that may be absent; Dir, PrevIndex, Expiration and the rest are zero.
+  for (const field of [7, 9, 10, 11, 12, 13, 14, 15, 16]) writer.numberAlways(field, 0)
+  return writer.finish()
+}
+
 export interface PutOfLog {
   key: Buffer
   value: Buffer

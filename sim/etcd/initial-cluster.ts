@@ -1,6 +1,20 @@
 /** --initial-cluster: who the members are at first, with etcd's checks (server/embed/config.go, server/config/config.go). */
 import type { FlagSet } from '../../lib/settings/flag-set.ts'
 
+/** Peer URLs by name; of a member that is told of nobody, its own. */
+export function initialClusterOf(flags: FlagSet): ReadonlyMap<string, readonly string[]> {
+  const text = flags.isSet('initial-cluster') ? flags.string('initial-cluster') : ''
+  const advertised = flags.string('initial-advertise-peer-urls').split(',').filter(Boolean)
+  const members = new Map<string, string[]>()
+  if (text === '') return members.set(flags.string('name'), advertised)
+  for (const pair of text.split(',')) {
+    const at = pair.indexOf('=')
+    const name = pair.slice(0, at)
+    members.set(name, [...(members.get(name) ?? []), pair.slice(at + 1)])
+  }
+  return members
+}
+
 /** What etcd finds wrong, or undefined. A member that has data knows its cluster from there. */
 export function initialClusterProblem(flags: FlagSet, hasData: boolean): string | undefined {
   const name = flags.string('name')

@@ -1,7 +1,8 @@
 /** One member: what it agrees on with the others, the door through which that changes, and what only its clock knows. */
 import { create, toBinary, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf'
 import { ClusterMemberAttrSetRequestSchema, ClusterVersionSetRequestSchema } from '../../lib/etcd/internal_pb.ts'
-import type { RaftRequestKind } from '../../lib/etcd/raft-request.ts'
+import { ENTRY_TYPE, encodeConfChange, voters, type RaftEntry } from '../../lib/etcd/raft-entry.ts'
+import { encodeV2Put, type RaftRequestKind } from '../../lib/etcd/raft-request.ts'
 import {
   LeaseCheckpointRequestSchema,
   LeaseRevokeRequestSchema,
@@ -12,16 +13,20 @@ import { Applier } from './apply/applier.ts'
 import { State } from './apply/state.ts'
 import { authInfoOf, type AuthInfo } from './auth/auth-info.ts'
 import { SimpleTokens } from './auth/simple-tokens.ts'
-import { Backend } from './backend/backend.ts'
+import { Backend, type StoredState } from './backend/backend.ts'
 import { StateOnDisk } from './backend/state-on-disk.ts'
+import type { Bootstrap } from './cluster/bootstrap.ts'
+import { confChangeOf } from './cluster/membership-change.ts'
 import { clusterIdOf, memberIdOf } from './cluster/members.ts'
 import type { Door, Proposal, Reply } from './consensus/door.ts'
+import { Replicated } from './consensus/replicated.ts'
 import { RequestIds } from './consensus/request-ids.ts'
 import { Solo } from './consensus/solo.ts'
 import type { Call } from './grpc/call.ts'
 import { LeaseClock } from './lease/lease-clock.ts'
 import { log } from './log.ts'
 import { Quota } from './maintenance/quota.ts'
+import type { PeerDialing } from './peer/peer-connection.ts'
 import { CLUSTER_VERSION } from './version.ts'
 
 export interface MemberSettings {
@@ -43,6 +48,18 @@ export interface MemberSettings {
   heartbeatMs?: number
   electionMs?: number
   snapshotCount?: number
+  /** What makes it a member of a cluster, be it the only one. Without, it is alone for good. */
+  cluster?: MemberCluster | undefined
+}
+
+export interface MemberCluster {
+  bootstrap: Bootstrap
+  dialing: PeerDialing
+  /** Announced to peers, which mix with neighbouring versions only. */
+  version: string
+  preVote: boolean
+  catchUpEntries: number
+  onRemoved: () => void
 }
 
 const DEFAULTS = {
@@ -57,6 +74,7 @@ const DEFAULTS = {
   heartbeatMs: 100,
   electionMs: 1000,
   snapshotCount: 10_000,
+  cluster: undefined,
 }
 
 const LEASE_TICK_MS = 500
@@ -65,6 +83,8 @@ export class Member {
   readonly settings: Required<MemberSettings>
   readonly state: State
   readonly door: Door
+  /** The door, of a member of a cluster. */
+  readonly replicated: Replicated | undefined
   readonly tokens: SimpleTokens
   readonly clock: LeaseClock
   readonly quota: Quota
@@ -76,6 +96,7 @@ export class Member {
   /** While the log is read at start there is no door yet. */
   #term = (): number => 0
   readonly #timer: NodeJS.Timeout
+  #isClosed = false
 
   constructor(given: MemberSettings) {
     const settings = { ...DEFAULTS, ...given }
@@ -92,8 +113,9 @@ export class Member {
     this.backend = backend
     this.#disk = new StateOnDisk(backend, this.state)
     this.quota = new Quota(settings.quotaBytes, () => backend.sizeBytes)
-    const ownId = memberIdOf(settings.peerUrls, settings.clusterToken)
-    const metadata = stored.metadata ?? { nodeId: ownId, clusterId: clusterIdOf([ownId]) }
+    const ownId = settings.cluster?.bootstrap.memberId ?? memberIdOf(settings.peerUrls, settings.clusterToken)
+    const clusterId = settings.cluster?.bootstrap.clusterId ?? clusterIdOf([ownId])
+    const metadata = stored.metadata ?? { nodeId: ownId, clusterId }
     if (!stored.metadata) backend.startLog(metadata)
     this.memberId = metadata.nodeId
     this.clusterId = metadata.clusterId
@@ -106,28 +128,79 @@ export class Member {
       fits: (costBytes) => quota.fits(costBytes),
       applied: (entry, kind) => this.#disk.applied(entry, kind),
     })
-    this.door = new Solo({
-      memberId,
-      applier,
-      members: state.members,
-      storage: backend,
-      entries: stored.entries.filter(({ index }) => index > stored.consistentIndex),
-      start: { index: stored.consistentIndex, term: stored.hardState?.term ?? 0 },
-      snapshotCount: settings.snapshotCount,
-      onSnapshotDue: (last) => void this.#saveSnapshot(last),
-      bootstrap: { kind: 'add', id: memberId, peerUrls: settings.peerUrls, isLearner: false, name: settings.name },
-      maxRequestBytes: settings.maxRequestBytes,
-      requestTimeoutMs: 5000 + 2 * electionMs,
-    })
+    const alone = (): Solo =>
+      new Solo({
+        memberId,
+        applier,
+        members: state.members,
+        storage: backend,
+        entries: stored.entries.filter(({ index }) => index > stored.consistentIndex),
+        start: { index: stored.consistentIndex, term: stored.hardState?.term ?? 0 },
+        snapshotCount: settings.snapshotCount,
+        onSnapshotDue: (last) => void this.#saveSnapshot(last),
+        bootstrap: { kind: 'add', id: memberId, peerUrls: settings.peerUrls, isLearner: false, name: settings.name },
+        maxRequestBytes: settings.maxRequestBytes,
+        requestTimeoutMs: 5000 + 2 * electionMs,
+      })
+    this.replicated = settings.cluster && this.#replicated(settings.cluster, applier, stored)
+    this.door = this.replicated ?? alone()
     this.#term = () => this.door.status.term
     this.door.onLeadership((leads) => (leads ? this.clock.promote() : this.clock.demote()))
     this.#timer = setInterval(() => this.#tick(), LEASE_TICK_MS)
     this.#timer.unref()
   }
 
+  #replicated(cluster: MemberCluster, applier: Applier, stored: StoredState): Replicated {
+    const { settings, state, memberId, clusterId, backend } = this
+    const { bootstrap, dialing, version } = cluster
+    const isBlank = stored.entries.length === 0 && stored.consistentIndex === 0
+    const first = isBlank ? bootstrap.first : []
+    // Every log of a new cluster begins with its members, in term 1.
+    const entries = first.map((member, at): RaftEntry => {
+      const data = encodeConfChange(confChangeOf({ kind: 'add', ...member }, 0n))
+      return { type: ENTRY_TYPE.confChange, term: 1, index: at + 1, data }
+    })
+    const hardState = isBlank ? { term: first.length > 0 ? 1 : 0, vote: 0n, commit: first.length } : stored.hardState
+    if (entries.length > 0) backend.append(entries, hardState)
+    return new Replicated({
+      ...settings,
+      ...cluster,
+      identity: { id: memberId, clusterId, version, peerUrls: settings.peerUrls },
+      dialing,
+      applier,
+      members: state.members,
+      storage: backend,
+      stored: {
+        entries: isBlank ? entries : stored.entries,
+        hardState: hardState ?? { term: 0, vote: 0n, commit: 0 },
+        ...(stored.snapshot ? { snapshot: stored.snapshot } : {}),
+      },
+      consistentIndex: stored.consistentIndex,
+      confState: isBlank ? voters(...first.map(({ id }) => id)) : this.#disk.confState(),
+      peers: isBlank ? bootstrap.peers : state.members.all(),
+      requestTimeoutMs: 5000 + 2 * settings.electionMs,
+      membership: () => this.#disk.membership(),
+      reload: () => this.#disk.reload(),
+      onPanic: settings.onFailure,
+    })
+  }
+
   /** Tells the cluster its name and where clients find it; done once it serves. */
   async publish(): Promise<void> {
-    const { name, clientUrls } = this.settings
+    while (!this.#isClosed) {
+      try {
+        return await this.#publish()
+      } catch (error) {
+        // Until enough members are there to agree on anything.
+        const fields = { 'local-member-id': this.memberId.toString(16), error: (error as Error).message }
+        if (!this.#isClosed) log('warn', 'failed to publish local member to cluster through raft', fields)
+      }
+    }
+  }
+
+  async #publish(): Promise<void> {
+    const { name, clientUrls, cluster } = this.settings
+    if (cluster && isBefore35(cluster.version)) return this.#publishInV2()
     const memberAttributes = { name, clientUrls: [...clientUrls] }
     await this.proposeOwn('clusterMemberAttrSet', ClusterMemberAttrSetRequestSchema, {
       memberID: this.memberId,
@@ -135,6 +208,14 @@ export class Member {
     })
     if (this.state.members.clusterVersion !== undefined) return
     await this.proposeOwn('clusterVersionSet', ClusterVersionSetRequestSchema, { ver: CLUSTER_VERSION })
+  }
+
+  /** Members before 3.5 stop at requests that they do not know. */
+  async #publishInV2(): Promise<void> {
+    const { name, clientUrls } = this.settings
+    const path = `/0/members/${this.memberId.toString(16)}/attributes`
+    const value = JSON.stringify({ name, clientURLs: clientUrls })
+    await this.door.propose({ kind: 'v2', body: encodeV2Put(this.#ids.next(), path, value) })
   }
 
   /** The head of a reply, with the revision of now unless another is given. */
@@ -195,6 +276,7 @@ export class Member {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#timer)
     this.door.close()
     await this.backend.close()
@@ -223,4 +305,9 @@ export class Member {
     }))
     if (checkpoints.length > 0) ask('leaseCheckpoint', LeaseCheckpointRequestSchema, { checkpoints })
   }
+}
+
+function isBefore35(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major === 3 && minor < 5
 }

@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../grpc/call.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Member } from '../member.ts'
+import { peerHostOf } from '../peer/member-host.ts'
+import { peerHandler } from '../peer/peer-handler.ts'
 import { ETCD_VERSION, STORAGE_VERSION } from '../version.ts'
 import { withAccess, type AccessSettings } from './access.ts'
 import { handleHealth } from './health.ts'
@@ -37,6 +39,7 @@ export function metricsEndpoints(member: Member): HttpServer {
 
 /** The peer port has no health and no metrics. */
 export function peerEndpoints(member: Member): HttpServer {
+  if (member.replicated) return peerHandler(peerHostOf(member, member.replicated))
   const mux = new Mux()
   handleVersion(mux, member)
   mux.handle('/members', (exchange) => {

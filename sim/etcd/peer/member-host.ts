@@ -1,0 +1,100 @@
+/** What the peer port shows of a member besides Raft: its version, who the members are, and what members ask each other. */
+import type { IncomingMessage } from 'node:http'
+import { keySpaceHash } from '../maintenance/key-space-hash.ts'
+import type { Member } from '../member.ts'
+import type { Replicated } from '../consensus/replicated.ts'
+import { STORAGE_VERSION } from '../version.ts'
+import type { PeerHost, PlainAnswer } from './peer-handler.ts'
+
+const TEXT = 'text/plain; charset=utf-8'
+
+/** The largest body of such a question: {"revision":N}, or the ids of leases. */
+const MOST_BODY_BYTES = 64 * 1024
+
+export function peerHostOf(member: Member, replicated: Replicated): PeerHost {
+  const { transport } = replicated
+  const { members } = member.state
+  return {
+    transport,
+    identity: transport.identity,
+    isRemoved: (id) => members.isRemoved(id),
+    process: (message) => replicated.process(message),
+    takeSnapshot: (message, database) => replicated.takeSnapshot(message, database),
+    version: () => {
+      const versions = { etcdserver: transport.identity.version, etcdcluster: members.clusterVersion ?? 'not_decided' }
+      return JSON.stringify({ ...versions, storage: STORAGE_VERSION })
+    },
+    members: () => membersJson(member),
+    answer: (request, path) => answer(member, request, path),
+  }
+}
+
+/** Ids are uint64, beyond JavaScript's numbers: written as digits by hand. */
+export function membersJson({ state }: Member): string {
+  const all = state.members.all().map(({ id, peerUrls, isLearner, name, clientUrls }) => {
+    const rest = {
+      peerURLs: peerUrls,
+      ...(isLearner ? { isLearner } : {}),
+      ...(name === '' ? {} : { name }),
+      ...(clientUrls.length === 0 ? {} : { clientURLs: clientUrls }),
+    }
+    return `{"id":${id},${JSON.stringify(rest).slice(1)}`
+  })
+  return `[${all.join(',')}]`
+}
+
+async function answer(member: Member, request: IncomingMessage, path: string): Promise<PlainAnswer | undefined> {
+  const { state, door, memberId } = member
+  if (path === '/downgrade/enabled') {
+    const isOn = state.members.downgradeTarget !== undefined
+    return { status: 200, type: 'text/plain', body: String(isOn), namesCluster: true }
+  }
+  if (path === '/members/hashkv') return hashKv(member, await bodyOf(request))
+  if (path.startsWith('/members/promote/')) {
+    const text = path.slice('/members/promote/'.length)
+    const id = /^\d+$/.test(text) ? BigInt(text) : undefined
+    if (id === undefined)
+      return { status: 404, type: TEXT, body: `member ${text} not found in cluster`, namesCluster: true }
+    const known = state.members.get(id)
+    if (!known) return { status: 404, type: TEXT, body: 'membership: ID not found', namesCluster: true }
+    const refusal = known.isLearner
+      ? 'etcdserver: can only promote a learner member which is in sync with leader'
+      : 'etcdserver: can only promote a learner member'
+    if (!known.isLearner || !door.isLearnerReady(id))
+      return { status: 412, type: TEXT, body: refusal, namesCluster: true }
+    await door.configure({ kind: 'promote', id })
+    return { status: 200, type: 'application/json', body: `${membersJson(member)}\n`, namesCluster: true }
+  }
+  if (path === '/leases') {
+    if (door.status.leader !== memberId)
+      return { status: 400, type: TEXT, body: 'not a primary lessor', namesCluster: false }
+    return { status: 404, type: TEXT, body: 'requested lease not found', namesCluster: false }
+  }
+  return undefined
+}
+
+function hashKv({ state, memberId, clusterId, door }: Member, body: string): PlainAnswer {
+  const { store } = state
+  let asked = 0
+  try {
+    asked = Number((JSON.parse(body) as { revision?: number }).revision ?? 0)
+  } catch {
+    return { status: 400, type: TEXT, body: 'error unmarshalling request', namesCluster: true }
+  }
+  const revision = asked === 0 ? store.revision : BigInt(asked)
+  const { term } = door.status
+  const header = `{"cluster_id":${clusterId},"member_id":${memberId},"revision":${store.revision},"raft_term":${term}}`
+  const hash = keySpaceHash(store, revision)
+  const json = `{"header":${header},"hash":${hash},"compact_revision":${store.compactedRevision},"hash_revision":${revision}}`
+  return { status: 200, type: 'application/json', body: json, namesCluster: true }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = []
+  let length = 0
+  for await (const piece of request) {
+    length += (piece as Buffer).length
+    if (length <= MOST_BODY_BYTES) pieces.push(piece as Buffer)
+  }
+  return Buffer.concat(pieces).toString('utf8')
+}
