@@ -141,6 +141,89 @@ t.test('etcdctl', { skip: found ? false : 'etcdctl is not installed' }, async (t
     t.match(await etcdctl('member', 'list'), new RegExp(`^[0-9a-f]+, started, m1, ${peer}, ${url}, false$`))
   })
 
+  await t.test('watches several keys on one stream, interactively', async (t) => {
+    const child = spawn('etcdctl', args(['watch', '-i'], 'healthcheck-client'), {
+      env: ENVIRONMENT,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    t.teardown(() => void child.kill('SIGKILL'))
+    let seen = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (seen += text))
+    const { header } = JSON.parse(await etcdctl('get', 'i/1', '--write-out=json')) as Reply
+    const rev = `--rev=${header.revision + 1}`
+    child.stdin.write(`watch ${rev} i/1\nwatch ${rev} --prefix j/\n`)
+    await etcdctl('put', 'i/1', 'one')
+    await etcdctl('put', 'j/2', 'two')
+    await etcdctl('put', 'i/11', 'unseen')
+    await etcdctl('del', 'j/2')
+    while (!seen.includes('DELETE')) await once(child.stdout, 'data')
+    t.match(seen, /PUT\ni\/1\none\n/)
+    t.match(seen, /PUT\nj\/2\ntwo\n/)
+    t.notMatch(seen, 'unseen')
+  })
+
+  await t.test('locks and elects', async (t) => {
+    const held = spawn('etcdctl', args(['lock', 'mutex'], 'healthcheck-client'), { env: ENVIRONMENT })
+    t.teardown(() => void held.kill('SIGKILL'))
+    const [name] = (await once(held.stdout, 'data')) as [Buffer]
+    t.match(name.toString(), /^mutex\/[0-9a-f]+\n+$/)
+    const waiting = run(['lock', 'mutex', 'echo', 'mine'])
+    const tried = new Promise<void>((resolve) => {
+      const look = async (): Promise<void> => {
+        const { out } = await run(['get', '--prefix', '--keys-only', 'mutex/'])
+        if (out.split('\n').filter(Boolean).length === 2) resolve()
+        else await look()
+      }
+      void look()
+    })
+    await tried
+    held.kill('SIGINT')
+    t.match(await waiting, { code: 0, out: 'mine' }, 'the next one has its turn')
+    const campaign = spawn('etcdctl', args(['elect', 'chief', 'ann'], 'healthcheck-client'), { env: ENVIRONMENT })
+    t.teardown(() => void campaign.kill('SIGKILL'))
+    await once(campaign.stdout, 'data')
+    const observer = spawn('etcdctl', args(['elect', '--listen', 'chief'], 'healthcheck-client'), { env: ENVIRONMENT })
+    t.teardown(() => void observer.kill('SIGKILL'))
+    const [told] = (await once(observer.stdout, 'data')) as [Buffer]
+    t.match(told.toString(), /^chief\/[0-9a-f]+\nann\n$/)
+  })
+
+  await t.test('maintains', async (t) => {
+    t.match(await etcdctl('defrag'), /^Finished defragmenting etcd member/)
+    t.equal(await etcdctl('alarm', 'list'), '')
+    t.match(await etcdctl('endpoint', 'hashkv'), /, \d+$/)
+    t.match(await etcdctl('move-leader', '4d2'), /bad leader transferee|^exit /)
+    const [, id = ''] = /^([0-9a-f]+),/.exec(await etcdctl('member', 'list')) ?? []
+    t.match(
+      await etcdctl('member', 'remove', id),
+      'etcdserver: re-configuration failed due to not enough started members',
+    )
+    t.match(await etcdctl('member', 'add', 'm2', '--peer-urls=nowhere'), /^exit /)
+    t.match(await etcdctl('member', 'promote', id), 'etcdserver: can only promote a learner member')
+  })
+
+  await t.test('knows users, roles and what they may do', async (t) => {
+    const as = (user: string, ...words: string[]): Promise<string> => etcdctl(`--user=${user}`, ...words)
+    t.equal(await etcdctl('user', 'add', 'root:secret'), 'User root created')
+    t.equal(await etcdctl('role', 'add', 'root'), 'Role root created')
+    t.equal(await etcdctl('user', 'grant-role', 'root', 'root'), 'Role root is granted to user root')
+    t.equal(await etcdctl('user', 'add', 'alice:pw'), 'User alice created')
+    t.equal(await etcdctl('role', 'add', 'reader'), 'Role reader created')
+    t.equal(await etcdctl('role', 'grant-permission', '--prefix', 'reader', 'read', 'ours/'), 'Role reader updated')
+    t.equal(await etcdctl('user', 'grant-role', 'alice', 'reader'), 'Role reader is granted to user alice')
+    await etcdctl('put', 'ours/1', 'x')
+    t.equal(await etcdctl('auth', 'enable'), 'Authentication Enabled')
+    t.equal(await as('alice:pw', 'get', 'ours/1'), 'ours/1\nx')
+    t.match(await as('alice:pw', 'get', 'b'), 'etcdserver: permission denied')
+    t.match(await as('alice:pw', 'put', 'ours/1', 'y'), 'etcdserver: permission denied')
+    t.match(await as('alice:wrong', 'get', 'ours/1'), 'authentication failed, invalid user ID or password')
+    t.match(await etcdctl('get', 'ours/1'), 'etcdserver: permission denied', 'the name in the certificate is nobody')
+    t.equal(await as('root:secret', 'user', 'list'), 'alice\nroot')
+    t.match(await as('root:secret', 'user', 'delete', 'root'), 'etcdserver: invalid auth management')
+    t.equal(await as('root:secret', 'auth', 'disable'), 'Authentication Disabled')
+    t.equal(await etcdctl('get', 'ours/1'), 'ours/1\nx')
+  })
+
   await t.test('is refused without a certificate of the right CA', async (t) => {
     const refused = (code: string): true | undefined =>
       member.witnessed.some((line) => line.about === 'certificate' && line.code === code) || undefined
