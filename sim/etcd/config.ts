@@ -32,6 +32,8 @@ export interface TlsFiles {
   gatewayKeyFile: string
   allowedHostname: string
   allowedCns: readonly string[]
+  /** Of a peer port: `--peer-skip-client-san-verification`. */
+  skipsSourceCheck?: boolean
   /** Made by the member itself where there is none: then nobody's certificate is asked for. */
   isAuto: boolean
 }
@@ -77,6 +79,9 @@ export interface EtcdSettings {
   checkpointsLeases: boolean
   selfCertYears: number
 }
+
+/** By its name, and by the older one. */
+const SAN_FLAGS = ['peer-skip-client-san-verification', 'experimental-peer-skip-client-san-verification']
 
 const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024
 const DEFAULT_PROGRESS_MS = 10 * 60_000
@@ -131,6 +136,7 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
       gatewayKeyFile: '',
       allowedHostname: flags.string('peer-cert-allowed-hostname'),
       allowedCns: flags.string('peer-cert-allowed-cn').split(',').filter(Boolean),
+      skipsSourceCheck: SAN_FLAGS.some((name) => flags.bool(name)),
       isAuto: flags.bool('peer-auto-tls'),
     },
     policy: policyOf(flags),

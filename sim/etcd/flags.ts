@@ -173,8 +173,7 @@ export const FLAGS: FlagTable = [
     name: 'experimental-peer-skip-client-san-verification',
     type: 'bool',
     default: 'false',
-    effect: 'inert',
-    reason: NOT_SIMULATED,
+    effect: 'honoured',
   },
   {
     name: 'experimental-snapshot-catchup-entries',
@@ -283,7 +282,7 @@ export const FLAGS: FlagTable = [
   { name: 'peer-client-key-file', type: 'string', default: '', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'peer-crl-file', type: 'string', default: '', effect: 'honoured' },
   { name: 'peer-key-file', type: 'string', default: '', effect: 'honoured' },
-  { name: 'peer-skip-client-san-verification', type: 'bool', default: 'false', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'peer-skip-client-san-verification', type: 'bool', default: 'false', effect: 'honoured' },
   { name: 'peer-trusted-ca-file', type: 'string', default: '', effect: 'honoured' },
   { name: 'pre-vote', type: 'bool', default: 'true', effect: 'honoured' },
   { name: 'quota-backend-bytes', type: 'int64', default: '0', effect: 'honoured' },

@@ -15,6 +15,7 @@ import type { GrpcServer } from './grpc/server.ts'
 import { connectionServer, type ServeConnection } from './http/connection-server.ts'
 import type { HttpServer } from './http/http-request.ts'
 import { log } from './log.ts'
+import { sourceAddressProblem } from './peer/source-address.ts'
 import { checkTlsFiles, readTlsFile } from './tls-files.ts'
 
 export interface PortOptions {
@@ -97,7 +98,9 @@ async function overTls(options: PortOptions, address: string, serve: ServeConnec
     plainHttp: 'close',
     handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
     onConnection: (socket, connection) => {
-      const problem = isGrpcAlone ? undefined : revocationProblem(tls, connection)
+      const problem = isGrpcAlone
+        ? undefined
+        : (sourceProblem(options, connection) ?? revocationProblem(tls, connection))
       const caller = callerOf(connection, verify !== undefined)
       if (problem) {
         rejected(problem, connection, leafOf(connection))
@@ -146,6 +149,12 @@ function identityOf(connection: TlsConnection): { identity?: string; serial?: st
   const leaf = leafOf(connection)
   if (!leaf) return {}
   return { identity: leaf.subject.commonName || nameToString(leaf.subject), serial: leaf.serialNumber.toString(16) }
+}
+
+/** On the peer port a certificate has to cover the address that it is shown from. */
+function sourceProblem({ kind, tls }: PortOptions, connection: TlsConnection): string | undefined {
+  const leaf = kind === 'peer' && !tls.skipsSourceCheck ? leafOf(connection) : undefined
+  return leaf && sourceAddressProblem(leaf, connection.remote.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''))
 }
 
 /** Undefined where none was shown, or none that can be read. */
