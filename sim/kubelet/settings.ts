@@ -34,6 +34,11 @@ export interface KubeletSettings {
   enableSystemLogHandler: boolean
   enableProfilingHandler: boolean
   enableDebugFlagsHandler: boolean
+  enableSystemLogQuery: boolean
+  checkpoints: boolean
+  zpages: boolean
+  /** Every flag of the command line with its value, as /flagz shows them. */
+  commandLine: readonly string[]
   fineGrainedAuthorization: boolean
   /** A file or a folder of Pods that nobody admits. */
   staticPodPath: string | undefined
@@ -131,6 +136,12 @@ export function settingsOf(flags: FlagSet, minorVersion: number, hostname: strin
     enableDebugFlagsHandler: flag(file, 'enableDebugFlagsHandler') ?? true,
     staticPodPath: given('pod-manifest-path', text, word(file, 'staticPodPath'), '') || undefined,
     syncMs: given('sync-frequency', duration, span(file, 'syncFrequency'), SYNC_MS),
+    enableSystemLogQuery: flag(file, 'enableSystemLogQuery') ?? false,
+    // beta and on in 1.30
+    checkpoints: flag(gates, 'ContainerCheckpoint') ?? minorVersion >= 30,
+    // beta and on in 1.36
+    zpages: flag(gates, 'ComponentStatusz') ?? minorVersion >= 36,
+    commandLine: [...flags.given].map(([name, value]) => `${name} ${shown(value)}`).toSorted(),
     // beta and on in 1.33
     fineGrainedAuthorization: flag(gates, 'KubeletFineGrainedAuthz') ?? minorVersion >= 33,
   }
@@ -241,6 +252,11 @@ function configurationOf(
     healthzPort: settings.healthzPort,
     healthzBindAddress: settings.healthzBindAddress,
   }
+}
+
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.join(',')}]`
+  return value instanceof Map ? [...value].map((pair) => pair.join('=')).join(',') : String(value)
 }
 
 function at(members: Members | undefined, name: string): Members | undefined {

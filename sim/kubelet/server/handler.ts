@@ -11,10 +11,12 @@ import type { KubeletSettings } from '../settings.ts'
 import { answer, httpError, json, PLAIN_TEXT, redirect } from './answer.ts'
 import { containerLogs } from './container-logs.ts'
 import type { Gate } from './gate.ts'
-import { nodeMetrics, statsSummary } from './metrics.ts'
+import { nodeMetrics, processMetrics, statsSummary } from './metrics.ts'
 import { routeOf, type Endpoint } from './routes.ts'
 import { runtimeText } from './exec-status.ts'
+import { systemLogs } from './system-logs.ts'
 import type { Upgrade } from './upgrade.ts'
+import { statusLines, zpage } from './zpages.ts'
 
 export interface Connection {
   local: string
@@ -67,8 +69,15 @@ export class Handler {
     const { gate, settings } = this.#options
     const { method = 'GET', url = '/' } = request
     const [path = '/', query = ''] = splitOnce(url, '?')
-    const { enableDebuggingHandlers: debuggingHandlers, enableSystemLogHandler: systemLogHandler } = settings
-    const route = routeOf(method, path, { isReadOnly: gate === undefined, debuggingHandlers, systemLogHandler })
+    const { enableDebuggingHandlers: debuggingHandlers, checkpoints, zpages } = settings
+    const route = routeOf(method, path, {
+      isReadOnly: gate === undefined,
+      debuggingHandlers,
+      systemLogHandler: settings.enableSystemLogHandler,
+      profilingHandler: settings.enableProfilingHandler,
+      checkpoints,
+      zpages,
+    })
     if (route.kind === 'redirect')
       return redirect(response, method, query ? `${route.location}?${query}` : route.location)
     if (route.kind === 'unknown') return httpError(response, 404, '404 page not found')
@@ -130,6 +139,11 @@ export class Handler {
         return json(response, statsSummary(settings.nodeName, pods.list()))
       case 'metrics': {
         const headers = { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores' }
+        const { method, url = '' } = request
+        // registries of their own, in which a quiet kubelet has next to nothing
+        const isSmall = /^\/metrics\/(probes|slis)/.test(url)
+        if (method === 'DELETE' && url.startsWith('/metrics/slis')) return answer(response, 200, 'metrics reset\n')
+        if (isSmall) return answer(response, 200, processMetrics(), headers)
         return answer(response, 200, nodeMetrics(settings.nodeName, pods.list(), this.#options.version), headers)
       }
       case 'configz':
@@ -138,8 +152,9 @@ export class Handler {
           'X-Content-Type-Options': 'nosniff',
         })
       case 'statusz':
+        return zpage(request, response, 'statusz', statusLines(this.#options.version))
       case 'flagz':
-        return answer(response, 200, `\nkubelet ${endpoint}\n${this.#options.version}\n`)
+        return zpage(request, response, 'flagz', settings.commandLine)
       case 'run':
         return this.#run(call)
       case 'exec':
@@ -172,12 +187,7 @@ export class Handler {
       }
       case 'logs':
         if (!settings.enableSystemLogHandler) return httpError(response, 405, 'logs endpoint is disabled.')
-        // a simulated node has an empty /var/log
-        if (parts.every((part) => part === '')) {
-          const body = '<!doctype html>\n<meta name="viewport" content="width=device-width">\n<pre>\n</pre>\n'
-          return answer(response, 200, body, { 'Content-Type': 'text/html; charset=utf-8' })
-        }
-        return httpError(response, 404, '404 page not found')
+        return systemLogs(response, parts, settings.enableSystemLogQuery ? query : undefined)
       case 'checkpoint': {
         const [namespace, pod, name = ''] = parts
         const worker = this.#worker(parts)
@@ -188,6 +198,10 @@ export class Handler {
       }
       case 'pprof':
         if (!settings.enableProfilingHandler) return httpError(response, 405, 'profiling endpoint is disabled.')
+        if (parts[0] === 'symbol') {
+          const headers = { 'Content-Type': PLAIN_TEXT, 'X-Content-Type-Options': 'nosniff' }
+          return answer(response, 200, 'num_symbols: 1\n', headers)
+        }
         return httpError(response, 501, '[pprof] kubelet: the simulation has no profiles of a Go program')
       case 'debug-flags':
         if (!settings.enableDebugFlagsHandler) return httpError(response, 405, 'flags endpoint is disabled.')

@@ -17,6 +17,12 @@ export function nodeMetrics(nodeName: string, pods: readonly PodWorker[], versio
     "# HELP kubernetes_build_info [ALPHA] A metric with a constant '1' value labeled by version.",
     '# TYPE kubernetes_build_info gauge',
     `kubernetes_build_info{git_version="${version}"} 1`,
+    processMetrics(),
+  ].join('\n')
+}
+
+export function processMetrics(): string {
+  return [
     '# HELP process_start_time_seconds [ALPHA] Start time of the process since unix epoch in seconds.',
     '# TYPE process_start_time_seconds gauge',
     `process_start_time_seconds ${(Date.now() / 1000 - process.uptime()).toFixed(2)}`,

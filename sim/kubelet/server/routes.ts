@@ -37,6 +37,9 @@ export interface RouteOptions {
   /** Off: what runs or reads containers is 405, what configures is not there. */
   debuggingHandlers: boolean
   systemLogHandler: boolean
+  profilingHandler: boolean
+  checkpoints: boolean
+  zpages: boolean
 }
 
 /** Answer to every method alike: they are plain handlers, not go-restful's. */
@@ -88,11 +91,14 @@ export function routeOf(method: string, rawPath: string, options: RouteOptions):
     allow: allow && !allow.includes(method) ? allow : undefined,
   })
   const plain = PLAIN.get(path)
+  if (!options.zpages && (path === '/statusz' || path === '/flagz')) return { kind: 'unknown' }
   if (plain) return !debugging && WITHOUT_DEBUGGING.has(path) ? { kind: 'unknown' } : known(plain, [])
   if (HEALTH_CHECKS.has(path)) return known('healthz-check', [])
-  if (path === '/pods') return known('pods', [], ['GET'])
+  // go-restful drops a slash at the end
+  if (path === '/pods' || path === '/pods/') return known('pods', [], ['GET'])
+  const checkpoints = debugging && options.checkpoints
   if (FOLDERS.includes(path))
-    return path === '/checkpoint' && !debugging ? { kind: 'unknown' } : { kind: 'redirect', location: `${path}/` }
+    return path === '/checkpoint' && !checkpoints ? { kind: 'unknown' } : { kind: 'redirect', location: `${path}/` }
   const [root = '', ...parts] = path.slice(1).split('/')
   const stream = STREAMS.get(root)
   if (stream) {
@@ -105,11 +111,11 @@ export function routeOf(method: string, rawPath: string, options: RouteOptions):
   if (path === '/stats/summary') return known('stats-summary', [], ['GET', 'POST'])
   if (root === 'stats') return { kind: 'nothing' }
   if (root === 'logs') return known('logs', parts, debugging && options.systemLogHandler ? ['GET'] : undefined)
-  if (root === 'checkpoint' && debugging) {
+  if (root === 'checkpoint' && checkpoints) {
     return parts.length === 3 && parts.every(Boolean) ? known('checkpoint', parts, ['POST']) : { kind: 'nothing' }
   }
   if (path.startsWith('/debug/pprof/')) {
-    if (!debugging) return known('pprof', [])
+    if (!debugging || !options.profilingHandler) return known('pprof', [])
     return PROFILES.has(parts[1] ?? '') ? known('pprof', parts.slice(1), ['GET']) : { kind: 'nothing' }
   }
   return { kind: 'unknown' }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { WitnessLine } from '../../../lib/cluster/witness.ts'
 import { KubeClient } from '../../../lib/kube/client.ts'
+import type { Kubeconfig } from '../../../lib/kube/kubeconfig.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { issue } from '../../../lib/x509/issue.ts'
 import type { Issued } from '../../../lib/x509/certificate-spec.ts'
@@ -168,6 +169,8 @@ export interface KubeletOptions {
   /** Its whole configuration file, in place of kubeadm's with `config` over it. */
   configText?: string
   env?: Record<string, string>
+  /** Another kube-apiserver than the world's. */
+  server?: string
 }
 
 export class KubeletWorld {
@@ -178,9 +181,10 @@ export class KubeletWorld {
   readonly #children: ChildProcess[] = []
   #server = ''
 
-  async start(): Promise<this> {
+  /** `clientCa` is what kubelets trust, PEM; by default an authority of its own. */
+  async start(clientCa?: string): Promise<this> {
     this.#server = await this.api.listen()
-    writeFileSync(join(this.folder, 'ca.crt'), (await this.authority('kubernetes')).certificate)
+    writeFileSync(join(this.folder, 'ca.crt'), clientCa ?? (await this.authority('kubernetes')).certificate)
     return this
   }
 
@@ -208,14 +212,15 @@ export class KubeletWorld {
     const certificate =
       who &&
       (await issue({ ...validity(), usages: ['clientAuth'], ...who }, await this.authority(who.by ?? 'kubernetes')))
-    const client = new KubeClient({
-      kubeconfig: {
-        cluster: { server: `${scheme}://127.0.0.1:${port}`, insecureSkipTlsVerify: true },
-        user: certificate
-          ? { clientCertificateData: certificate.certificate, clientKeyData: certificate.privateKey }
-          : {},
-      },
-    })
+    const user = certificate
+      ? { clientCertificateData: certificate.certificate, clientKeyData: certificate.privateKey }
+      : {}
+    return this.clientAs(port, user, scheme)
+  }
+
+  clientAs(port: number, user: Kubeconfig['user'], scheme: 'https' | 'http' = 'https'): KubeClient {
+    const cluster = { server: `${scheme}://127.0.0.1:${port}`, insecureSkipTlsVerify: true }
+    const client = new KubeClient({ kubeconfig: { cluster, user } })
     this.#clients.push(client)
     return client
   }
@@ -243,8 +248,8 @@ export class KubeletWorld {
     }
     const configFile = join(this.folder, `config-${port}.yaml`)
     writeFileSync(configFile, options.configText ?? stringify(config))
-    const kubeconfig = join(this.folder, 'kubelet.conf')
-    writeFileSync(kubeconfig, kubeconfigText(this.#server))
+    const kubeconfig = join(this.folder, `kubelet-${port}.conf`)
+    writeFileSync(kubeconfig, kubeconfigText(options.server ?? this.#server))
     const args = [
       `--kubeconfig=${kubeconfig}`,
       `--config=${configFile}`,
