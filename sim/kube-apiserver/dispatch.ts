@@ -113,6 +113,7 @@ async function serveResource(asked: Asked, resource: Resource, context: Dispatch
       return bytes
     },
     warnings: [],
+    audit: responder.audit,
   }
   if (verb === 'watch') return serveWatch(call, asked, form, context)
   if (form.as === 'Table') includeObjectOf(query.get('includeObject'))

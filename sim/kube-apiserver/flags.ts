@@ -79,7 +79,7 @@ export const FLAGS: FlagTable = [
   { name: 'audit-log-maxbackup', type: 'int', default: '100', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'audit-log-maxsize', type: 'int', default: '100', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'audit-log-mode', type: 'string', default: 'blocking', effect: 'inert', reason: NOT_SIMULATED },
-  { name: 'audit-log-path', type: 'string', default: '', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'audit-log-path', type: 'string', default: '', effect: 'honoured' },
   {
     name: 'audit-log-truncate-enabled',
     type: 'bool',
@@ -103,7 +103,7 @@ export const FLAGS: FlagTable = [
     reason: NOT_SIMULATED,
   },
   { name: 'audit-log-version', type: 'string', default: 'audit.k8s.io/v1', effect: 'inert', reason: NOT_SIMULATED },
-  { name: 'audit-policy-file', type: 'string', default: '', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'audit-policy-file', type: 'string', default: '', effect: 'honoured' },
   { name: 'audit-webhook-batch-buffer-size', type: 'int', default: '10000', effect: 'inert', reason: NOT_SIMULATED },
   {
     name: 'audit-webhook-batch-initial-backoff',

@@ -51,6 +51,7 @@ export function assertOptions(flags: FlagSet): void {
     ...authorizationErrors(flags),
     ...admissionErrors(flags),
     ...serviceErrors(flags),
+    ...auditErrors(flags),
   ]
   if (errors.length > 0) throw new StartRefusal(errors.length === 1 ? (errors[0] ?? '') : `[${errors.join(', ')}]`)
 }
@@ -158,6 +159,18 @@ function admissionErrors(flags: FlagSet): string[] {
       (plugin) => `${name} plugin ${JSON.stringify(plugin)} is unknown`,
     ),
   )
+}
+
+function auditErrors(flags: FlagSet): string[] {
+  if (flags.string('audit-log-path') === '') return []
+  const format = flags.string('audit-log-format')
+  const errors = ['legacy', 'json'].includes(format)
+    ? []
+    : [`invalid audit log format ${format}, allowed formats are "legacy,json"`]
+  for (const name of ['audit-log-maxage', 'audit-log-maxbackup', 'audit-log-maxsize']) {
+    if (flags.number(name) < 0) errors.push(`--${name} ${flags.number(name)} can't be a negative number`)
+  }
+  return errors
 }
 
 function serviceErrors(flags: FlagSet): string[] {

@@ -9,6 +9,7 @@ import type { Status, StatusDetails } from '../../lib/kube/status.ts'
 import type { User } from '../../lib/kube/user.ts'
 import type { Layer } from '../../lib/tls/layer.ts'
 import { nameToString } from '../../lib/x509/parse.ts'
+import type { AuditEvent, AuditLog, Received } from './audit/audit-log.ts'
 import type { Authenticator } from './authentication/authenticator.ts'
 import { parsePeerChain } from './authentication/client-certificate.ts'
 import type { Impersonation } from './authentication/impersonation.ts'
@@ -36,6 +37,8 @@ export interface PipelineContext extends DispatchContext {
   authenticator: Authenticator
   impersonation: Impersonation
   authorize: Authorize
+  /** Undefined without a policy. */
+  audit: AuditLog | undefined
 }
 
 export interface Upgrade {
@@ -79,11 +82,14 @@ export class Pipeline {
     }
     const responder = new Responder(request, response, query, { local: origin.local, remote: origin.remote, auditId })
     try {
-      const user = await this.#decide(request, info, origin, responder, facts)
+      const user = await this.#decide({ request, info, auditId, remote: origin.remote }, origin, responder, facts)
       if (!user) return
       facts.identity = user.username
       witness({ ...facts, code: 'Allowed' })
-      await dispatch({ request, info, user, query, responder, ...(upgrade && { upgrade }) }, this.#context)
+      await dispatch(
+        { request, info, user, query, responder, ...(upgrade && { upgrade: audited(upgrade, responder.audit) }) },
+        this.#context,
+      )
     } catch (error) {
       this.#fail(error, responder, facts)
     }
@@ -91,13 +97,16 @@ export class Pipeline {
 
   /** Undefined where the request was refused, and answered. */
   async #decide(
-    request: ApiRequest,
-    info: RequestInfo,
+    received: Received,
     origin: RequestOrigin,
     responder: Responder,
     facts: WitnessFacts,
   ): Promise<User | undefined> {
-    if (origin.insecure) return UNSECURED
+    const { request, info } = received
+    if (origin.insecure) {
+      audit(responder, this.#context.audit?.begin(received, UNSECURED), info)
+      return UNSECURED
+    }
     const { cache, store, authenticator, impersonation, authorize } = this.#context
     if (cache.revision < store.written) await cache.reach(store.written, FRESH_MS)
     const headers = headerPairs(request.rawHeaders)
@@ -105,9 +114,11 @@ export class Pipeline {
     if ('unauthorized' in said) {
       klogS('E', 'authentication.go:74', 'Unable to authenticate the request', { err: said.unauthorized })
       refuse({ ...facts, ...certificateFacts(origin.peerChain) }, '401', UNAUTHORIZED, said.unauthorized)
+      this.#context.audit?.unauthorized(received, UNAUTHORIZED)
       responder.status(UNAUTHORIZED)
       return undefined
     }
+    audit(responder, this.#context.audit?.begin(received, said.user), info)
     const impersonated = impersonation.apply(said.user, headers, info)
     if (impersonated && 'refusal' in impersonated) {
       const { refusal, by } = impersonated
@@ -116,7 +127,10 @@ export class Pipeline {
       return undefined
     }
     const user = impersonated?.user ?? said.user
+    if (impersonated) responder.audit?.impersonate(user, impersonated.constraint)
     const decision = authorize(user, info)
+    responder.audit?.annotate('authorization.k8s.io/decision', decision.decision === 'allow' ? 'allow' : 'forbid')
+    responder.audit?.annotate('authorization.k8s.io/reason', decision.reason)
     if (decision.decision === 'allow') return user
     const status = failure(
       403,
@@ -140,6 +154,42 @@ export class Pipeline {
       })
     }
     responder.status(status)
+  }
+}
+
+/** Requests that live long have a stage of their own when their answer begins. */
+const LONG_SUBRESOURCES = new Set(['attach', 'exec', 'log', 'portforward', 'proxy'])
+
+function audit(responder: Responder, event: AuditEvent | undefined, { verb, subresource }: RequestInfo): void {
+  if (!event) return
+  responder.audit = event
+  const { response } = responder
+  const isLong = verb === 'watch' || LONG_SUBRESOURCES.has(subresource)
+  if (isLong) responder.onBegin = () => event.start(response.statusCode)
+  response.once('close', () => {
+    // what a kubelet answers does not pass by the responder
+    if (isLong) event.start(response.statusCode)
+    event.complete(response.statusCode)
+  })
+}
+
+/** An upgrade is answered on the bare socket: its code is what the first line there says. */
+function audited({ head, take }: Upgrade, event: AuditEvent | undefined): Upgrade {
+  if (!event) return { head, take }
+  return {
+    head,
+    take: () => {
+      const socket = take()
+      const write = socket.write.bind(socket)
+      const first = (...args: unknown[]): boolean => {
+        socket.write = write
+        event.start(Number(/^HTTP\/1\.1 (\d{3})/.exec(String(args[0]))?.[1] ?? 500))
+        return Reflect.apply(write, socket, args)
+      }
+      socket.write = first
+      socket.once('close', () => event.complete(101))
+      return socket
+    },
   }
 }
 

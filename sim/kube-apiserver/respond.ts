@@ -4,6 +4,7 @@ import { witnessCanaries } from '../../lib/cluster/canary-witness.ts'
 import type { KubeList, KubeObject } from '../../lib/kube/object.ts'
 import { StatusError } from '../../lib/kube/status.ts'
 import type { Status } from '../../lib/kube/status.ts'
+import type { AuditEvent } from './audit/audit-log.ts'
 import type { ApiRequest, ApiResponse } from './contract.ts'
 import { encodeEnvelope } from './storage/codec.ts'
 import type { Typed } from './storage/codec.ts'
@@ -40,6 +41,10 @@ export class Responder {
   readonly #pretty: boolean
   readonly #shared: Headers
   readonly #ends: { local: string; remote: string }
+  /** What is logged of this request. */
+  audit: AuditEvent | undefined
+  /** Called when an answer that lives long has begun. */
+  onBegin: () => void = () => {}
 
   constructor(request: ApiRequest, response: ApiResponse, query: URLSearchParams, facts: ResponderFacts) {
     this.response = response
@@ -59,6 +64,8 @@ export class Responder {
   /** Headers that a streamed answer begins with. */
   begin(code: number, headers: Headers): void {
     this.response.writeHead(code, { ...this.#shared, ...headers })
+    this.audit?.respond(code)
+    this.onBegin()
   }
 
   text(code: number, text: string, headers: Headers = {}): void {
@@ -78,6 +85,7 @@ export class Responder {
     const seconds = status.details?.retryAfterSeconds
     const retry: Headers = seconds === undefined ? {} : { 'Retry-After': String(seconds) }
     const code = status.code ?? 200
+    this.audit?.respond(code, status)
     const media = statusMedia(this.#request.headers.accept)
     if (media === PROTOBUF) this.#protobuf(code, { ...status }, { ...retry, ...headers })
     else this.json(code, status, { ...retry, ...headers })
@@ -97,6 +105,7 @@ export class Responder {
     const { warning } = resource.strategy
     const texts = warning === undefined ? warnings : [warning, ...warnings]
     const headers: Headers = texts.length === 0 ? {} : { Warning: texts.map((text) => `299 - ${JSON.stringify(text)}`) }
+    this.audit?.respond(code, body)
     const shown = body.kind === 'Status' ? body : shaped(body as KubeObject | KubeList, form, resource, query)
     if (form.media === PROTOBUF) return this.#protobuf(code, shown as Typed, headers)
     if (form.media === 'application/json') return this.json(code, shown, headers)

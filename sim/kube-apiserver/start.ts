@@ -1,4 +1,5 @@
 /** From flags to a serving kube-apiserver, step by step in the order in which the real one finds its faults. */
+import { join } from 'node:path'
 import { witnessCanaries } from '../../lib/cluster/canary-witness.ts'
 import { placeFromEnvironment, listenAddresses, dialFrom } from '../../lib/cluster/place.ts'
 import type { Place } from '../../lib/cluster/place.ts'
@@ -9,6 +10,7 @@ import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import type { KeyPair } from '../../lib/tls/listen.ts'
 import { Refusal } from '../../lib/tls/refusal.ts'
 import { certificatesFromPem } from '../../lib/x509/pem.ts'
+import type { AuditLog } from './audit/audit-log.ts'
 import { createAdmission } from './admission/admission.ts'
 import { anonymousUnder } from './authentication/anonymous.ts'
 import type { AnonymousSettings } from './authentication/anonymous.ts'
@@ -95,6 +97,7 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
     ...context,
     authenticator,
     authorize,
+    audit: await auditOf(flags, place),
     impersonation: new Impersonation(authorize, { constrained: isConstrained(flags, version) }),
     reviewers: { authenticator, authorize, modes },
     issuer,
@@ -159,6 +162,31 @@ type Text = () => string
 function fileFlag<Value>(flags: FlagSet, name: string, read: (path: string) => Value): Value | undefined {
   const path = flags.string(name)
   return path === '' ? undefined : read(path)
+}
+
+/** Without a policy nothing is logged, whatever the path. */
+async function auditOf(flags: FlagSet, place: Place): Promise<AuditLog | undefined> {
+  const [policy, path] = [flags.string('audit-policy-file'), flags.string('audit-log-path')]
+  if (policy === '') return undefined
+  const { readAuditPolicy } = await import('./audit/audit-policy.ts')
+  const { AuditLog } = await import('./audit/audit-log.ts')
+  let rules: ReturnType<typeof readAuditPolicy>
+  try {
+    rules = readAuditPolicy(policy)
+  } catch (error) {
+    throw new StartRefusal(`loading audit policy file: ${(error as Error).message}`)
+  }
+  if (path === '') return undefined
+  try {
+    return new AuditLog(rules, inRoot(path, place))
+  } catch (error) {
+    throw new StartRefusal((error as Error).message)
+  }
+}
+
+/** A host's file never lies outside of what stands for the host's root. */
+function inRoot(path: string, { root }: Place): string {
+  return root === undefined || path === '-' || path.startsWith(root) ? path : join(root, path)
 }
 
 function etcdOf(flags: FlagSet, place: Place): ReturnType<typeof etcdClient> {

@@ -16,7 +16,8 @@ import { firstHeader, headerValues } from './request-headers.ts'
 import type { HeaderPair } from './request-headers.ts'
 
 /** Who the request is from here on; `by` only where a refusal is an authorizer's. */
-export type Impersonated = { user: User } | { refusal: Status; by?: AuthorizationDecision['by'] }
+/** `constraint`: the mode that let it pass, where that was not the legacy one. */
+export type Impersonated = { user: User; constraint?: string } | { refusal: Status; by?: AuthorizationDecision['by'] }
 
 interface Wanted {
   user: string
@@ -55,7 +56,7 @@ export class Impersonation {
       const refused = mode === 'legacy' ? this.#legacy(caller, wanted) : this.#limited(mode, caller, wanted, request)
       if (!refused) {
         this.#lastMode.set(caller.username, mode)
-        return { user: resultOf(wanted) }
+        return { user: resultOf(wanted), ...(mode !== 'legacy' && { constraint: `impersonate:${mode}` }) }
       }
       // a node's own modes say nothing of why they refused
       if (mode !== 'associated-node' && mode !== 'arbitrary-node') told ??= refused

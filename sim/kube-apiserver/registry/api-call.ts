@@ -5,6 +5,7 @@ import { StatusError } from '../../../lib/kube/status.ts'
 import type { User } from '../../../lib/kube/user.ts'
 import type { Admission } from '../admission/admission.ts'
 import type { AdmissionRefusal, AdmissionRequest } from '../admission/plugin.ts'
+import type { AuditEvent } from '../audit/audit-log.ts'
 import type { RequestInfo } from '../contract.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
 import type { WatchCache } from '../storage/watch-cache.ts'
@@ -17,6 +18,8 @@ export interface ApiCall {
   query: URLSearchParams
   contentType: string | undefined
   body: () => Promise<Buffer>
+  /** Told of what was asked for, once it is decoded. */
+  audit: Pick<AuditEvent, 'request' | 'annotate'> | undefined
   /** Texts of Warning headers that the answer is to carry. */
   warnings: string[]
 }

@@ -19,6 +19,7 @@ export async function createObject(call: ApiCall, context: RegistryContext): Pro
   const { dryRun } = createOptions(query)
   const object = await decodeBody(await call.body(), call.contentType, resource, strictErrorsOf(call))
   resource.strategy.defaults?.(object)
+  call.audit?.request(object)
   return { code: 201, body: await createDecoded(call, context, object, dryRun) }
 }
 

@@ -7,6 +7,7 @@ export function goJsonError(text: string): string | undefined {
     const { message } = error as Error
     if (text.trim() === '' || /Unexpected end|Unterminated/.test(message)) return 'unexpected end of JSON input'
     const at = Number(/position (\d+)/.exec(message)?.[1] ?? Number.NaN)
+    if (at >= text.trimEnd().length) return 'unexpected end of JSON input'
     const character = /Unexpected (?:token|non-whitespace character|string|number) ?'?([^'",]?)/.exec(message)?.[1]
     const found = Number.isNaN(at) ? (character ?? text.trimStart()[0]) : text[at]
     return `invalid character '${found}' ${expectationAt(text, Number.isNaN(at) ? text.indexOf(found ?? '') : at)}`

@@ -28,6 +28,7 @@ export async function patchObject(call: ApiCall, context: RegistryContext): Prom
   if (![JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH].includes(media)) throw unsupported()
   const { dryRun } = patchOptions(call.query, media === APPLY_PATCH)
   const patch = await decodePatch(await call.body(), media)
+  call.audit?.request(patch)
   if (media === APPLY_PATCH) {
     const applied = await appliedAnew(call, context, patch, dryRun)
     if (applied) return applied

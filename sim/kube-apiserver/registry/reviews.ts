@@ -23,6 +23,7 @@ export async function review(call: ApiCall, context: RegistryContext, reviewers:
   const { resource, info, user } = call
   createOptions(call.query)
   const object = await decodeBody(await call.body(), call.contentType, resource)
+  call.audit?.request(object)
   const asked = admissionRequest(call, 'CREATE', { object })
   assertAdmitted(context.admission.mutate(asked) ?? context.admission.validate(asked))
   const { kind, apiVersion } = object

@@ -55,6 +55,11 @@ export async function requestToken(call: ApiCall, context: RegistryContext, issu
   createOptions(query)
   const request = await decodeBody(await call.body(), call.contentType, TOKEN_REQUEST)
   const spec = (request['spec'] ?? {}) as TokenSpec
+  call.audit?.request({
+    ...request,
+    spec: { audiences: null, ...spec, expirationSeconds: spec.expirationSeconds ?? DEFAULT_SECONDS },
+    status: { token: '', expirationTimestamp: null },
+  })
   const asked = admissionRequest(call, 'CREATE', { object: request })
   assertAdmitted(context.admission.mutate(asked))
   const account = (await context.store.get(resource, info.namespace, info.name))?.object
@@ -67,6 +72,10 @@ export async function requestToken(call: ApiCall, context: RegistryContext, issu
   const audiences = spec.audiences?.length ? spec.audiences : [...issuer.apiAudiences]
   const seconds = cappedSeconds(spec.expirationSeconds ?? DEFAULT_SECONDS, issuer)
   const { claims, expires } = claimsOf({ account, audiences, seconds, bound, issuer, context })
+  call.audit?.annotate(
+    'authentication.kubernetes.io/issued-credential-id',
+    `JTI=${String((claims as { jti?: string }).jti)}`,
+  )
   const body: KubeObject = {
     kind: TOKEN_REQUEST.kind,
     apiVersion: 'authentication.k8s.io/v1',

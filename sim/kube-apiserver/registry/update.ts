@@ -32,6 +32,7 @@ export async function updateObject(call: ApiCall, context: RegistryContext): Pro
   const { dryRun } = updateOptions(query)
   const object = await decodeBody(await call.body(), call.contentType, resource, strictErrorsOf(call))
   resource.strategy.defaults?.(object)
+  call.audit?.request(object)
   assertNamed(object, info.name, resource.namespaced ? info.namespace : '')
   const { resourceVersion = '', uid = '' } = object.metadata
   if (resourceVersion !== '') revisionOf(resourceVersion)

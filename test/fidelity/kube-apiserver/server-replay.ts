@@ -45,14 +45,17 @@ export class ServerReplay {
     this.world = world
   }
 
-  static async start(changes: Record<string, string | undefined> = {}): Promise<ServerReplay> {
+  /** `changes` to the flags, once the world's folder is there. */
+  static async start(
+    changes: (world: ApiWorld) => Record<string, string | undefined> = () => ({}),
+  ): Promise<ServerReplay> {
     const world = await ApiWorld.create()
     world.startEtcd()
     await world.startServer({
       'advertise-address': '192.168.99.10',
       'encryption-provider-config': undefined,
       'requestheader-client-ca-file': undefined,
-      ...changes,
+      ...changes(world),
     })
     const replay = new ServerReplay(world)
     await replay.#writeState()
@@ -66,7 +69,7 @@ export class ServerReplay {
   /** `undefined` where we answer as the row does. */
   async replay(row: ServerRow): Promise<{ expected: string; got: string } | undefined> {
     const { answer } = row
-    const reply = await this.#ask(row)
+    const reply = await this.ask(row)
     const text = reply.text.replace(new RegExp(`\\b${this.world.port}\\b`, 'g'), '6443')
     const got = answerOf({ ...reply, text }, answer)
     const recordedAnswer = JSON.parse(withRequests(JSON.stringify(answer))) as typeof answer
@@ -86,8 +89,10 @@ export class ServerReplay {
 
   async #connect(identity: string): Promise<KubeClient> {
     if (identity === 'anonymous') return this.world.client()
+    // as good as any other certificate that is refused
+    if (identity === 'expired') return this.world.client({ commonName: 'kubernetes-admin', foreign: true })
     if (identity === 'token:bootstrap') return this.world.tokenClient(BOOTSTRAP_TOKEN)
-    if (identity === 'token:sa-app') return this.world.tokenClient(await this.token('team-a', 'app'))
+    if (identity === 'token:sa-app') return this.world.tokenClient(await this.token('team-a', 'app', 'web-1'))
     const row = recorded<CertificateRow>('credentials.json').find(
       (each) => each.kind === 'certificate' && each.name === identity,
     )
@@ -104,7 +109,7 @@ export class ServerReplay {
     return (made['status'] as { token: string }).token
   }
 
-  async #ask({ identity = 'admin', method, path, headers = [], body }: ServerRow): Promise<KubeReply> {
+  async ask({ identity = 'admin', method, path, headers = [], body }: Omit<ServerRow, 'answer'>): Promise<KubeReply> {
     const client = await this.client(identity)
     const named = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]))
     const { 'content-type': contentType, ...others } = named
