@@ -5,16 +5,20 @@
  * that it can take for nobody's issuer: their key usage signs no certificates. It also sends none of them along with a
  * serving certificate, as Go sends only what the file holds.
  */
+import { BIT_STRING, constructedTag, OBJECT_IDENTIFIER, SEQUENCE, UTC_TIME } from '../x509/der.ts'
+import { certificatePem, element, extension, hex } from '../x509/der-writer.ts'
 import { certPool } from '../x509/pool.ts'
 
-const ED25519 = Buffer.from('300506032b6570', 'hex')
+const ED25519 = element(SEQUENCE, element(OBJECT_IDENTIFIER, hex('2b6570')))
 /** Version 3, serial number 1. */
-const HEAD = Buffer.from('a003020102020101', 'hex')
-const VALIDITY = sequence(tlv(0x17, Buffer.from('700101000000Z')), tlv(0x17, Buffer.from('700101000001Z')))
-const PUBLIC_KEY = sequence(ED25519, tlv(0x03, Buffer.concat([Buffer.alloc(1), Buffer.alloc(32, 1)])))
-/** Critical key usage: digitalSignature alone. */
-const EXTENSIONS = tlv(0xa3, sequence(sequence(Buffer.from('0603551d0f0101ff040403020780', 'hex'))))
-const NO_SIGNATURE = tlv(0x03, Buffer.alloc(65))
+const HEAD = hex('a003020102020101')
+const MOMENT = element(UTC_TIME, Buffer.from('700101000000Z'))
+const VALIDITY = element(SEQUENCE, MOMENT, MOMENT)
+const PUBLIC_KEY = element(SEQUENCE, ED25519, element(BIT_STRING, Buffer.alloc(1), Buffer.alloc(32, 1)))
+/** digitalSignature alone. */
+const KEY_USAGE = extension('551d0f', true, hex('03020780'))
+const EXTENSIONS = element(constructedTag(3), element(SEQUENCE, KEY_USAGE))
+const NO_SIGNATURE = element(BIT_STRING, Buffer.alloc(65))
 
 /** PEM of certificates with the subjects of a bundle's, in its order; undefined where it holds none. */
 export function nameBearers(caPem: string): string | undefined {
@@ -23,24 +27,12 @@ export function nameBearers(caPem: string): string | undefined {
 }
 
 function bearer(name: Buffer): string {
-  const tbs = sequence(HEAD, ED25519, name, VALIDITY, name, PUBLIC_KEY, EXTENSIONS)
-  const base64 = sequence(tbs, ED25519, NO_SIGNATURE).toString('base64')
-  return `-----BEGIN CERTIFICATE-----\n${base64.replaceAll(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
-}
-
-function sequence(...parts: Buffer[]): Buffer {
-  return tlv(0x30, Buffer.concat(parts))
-}
-
-function tlv(tag: number, content: Buffer): Buffer {
-  const { length } = content
-  const head =
-    length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >> 8, length & 255]
-  return Buffer.concat([Buffer.from(head), content])
+  const tbs = element(SEQUENCE, HEAD, ED25519, name, VALIDITY, name, PUBLIC_KEY, EXTENSIONS)
+  return certificatePem(element(SEQUENCE, tbs, ED25519, NO_SIGNATURE))
 }
 
 /**
  * For an end that names no CA. Without any `ca` Node 20 reads all of its 150 public roots, 20 ms for each process, and
  * nobody here asks for their opinion either.
  */
-export const NO_NAMES = bearer(sequence())
+export const NO_NAMES = bearer(element(SEQUENCE))

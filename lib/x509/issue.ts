@@ -7,10 +7,10 @@
  * serial has 71 random bits instead of 63, and there are no key identifiers. Go verifies without them; a pool with two
  * CAs of one name needs odd.ts for other verifiers' sake.
  */
-import { createPrivateKey } from 'node:crypto'
 import selfsigned from 'selfsigned'
 import type { CertificateSpec, Issued, KeyAlgorithm } from './certificate-spec.ts'
-import { curveOf, keyAlgorithmOf, privateKeyPem, rsaBits } from './private-key.ts'
+import { pemBlocks } from './pem.ts'
+import { curveOf, keyAlgorithmOf, rsaBits, traditionalKeyPem } from './private-key.ts'
 
 type Options = NonNullable<Parameters<typeof selfsigned.generate>[1]>
 type Extension = NonNullable<Options['extensions']>[number]
@@ -39,7 +39,7 @@ export async function issue(spec: CertificateSpec, authority?: Issued): Promise<
     extensions: extensionsOf(spec),
     ...(authority ? { ca: { key: authority.privateKey, cert: authority.certificate } } : {}),
   })
-  return { certificate: endLine(made.cert), privateKey: privateKeyPem(createPrivateKey(made.private)) }
+  return { certificate: endLine(made.cert), privateKey: traditionalKeyPem(pemBlocks(made.private)[0]!.der) }
 }
 
 /** Reading a private key costs a millisecond, and one CA signs many. */
