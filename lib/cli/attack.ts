@@ -11,6 +11,7 @@ import { isGood, type Row } from '../scenario/row.ts'
 import { runScenarios } from '../scenario/run.ts'
 import { EXIT } from './exit.ts'
 import { interruptible } from './interruptible.ts'
+import { realBinaries } from './real-binaries.ts'
 import { progressLine } from './progress.ts'
 
 interface AttackOptions {
@@ -19,6 +20,7 @@ interface AttackOptions {
   baseline?: string
   failOnSkip?: boolean
   clusters?: string
+  with?: string[]
 }
 
 export async function attack(ids: readonly string[], options: AttackOptions): Promise<void> {
@@ -29,6 +31,7 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
   const baseline = options.baseline === undefined ? undefined : readBaseline(options.baseline)
   const selected = selectScenarios(await discoverScenarios(), ids)
   const postures = await Promise.all((options.posture ?? (await shippedPostures())).map((name) => loadPosture(name)))
+  const real = await realBinaries(options.with)
   const progress = progressLine(process.stderr)
   const rows = await interruptible((signal) =>
     runScenarios({
@@ -37,7 +40,7 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
       controls: CONTROLS,
       clusters,
       signal,
-      startCluster,
+      startCluster: (posture, needs) => startCluster(posture, { ...needs, real }),
       onProgress: (text) => progress.say(text),
       onRow: (row) => {
         if (options.json) process.stdout.write(`${JSON.stringify(row)}\n`)
@@ -46,7 +49,8 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
     }),
   )
   progress.end()
-  keep(rows)
+  // What a real binary answered is not the simulation's last run.
+  if (real.length === 0) keep(rows)
   const ordered = inOrder(
     rows,
     postures.map(({ name }) => name),

@@ -41,6 +41,10 @@ program
   .option('--baseline <file>', 'rows of an earlier --json; exit 1 when a row differs')
   .option('--fail-on-skip', 'exit 1 when a row was skipped')
   .option('--clusters <n>', 'clusters alive at once', '2')
+  .option(
+    '--with <component=path...>',
+    'a real binary in the place of a simulated component, such as etcd=/usr/bin/etcd',
+  )
   .action(async (ids: string[], options: object) => (await import('./attack.ts')).attack(ids, options))
 
 program
@@ -60,6 +64,10 @@ program
   .description('Keep a cluster running and say how to reach it.')
   .option('-p, --posture <posture>', 'open, kubeadm, hardened, or a folder shaped as one of them', 'kubeadm')
   .option('--timing', 'say where the time of the start went')
+  .option(
+    '--with <component=path...>',
+    'a real binary in the place of a simulated component, such as etcd=/usr/bin/etcd',
+  )
   .action(async (options: object) => (await import('./up.ts')).up(options))
 
 program

@@ -4,11 +4,14 @@ import { startCluster } from '../cluster/start-cluster.ts'
 import { loadPosture } from '../posture/posture.ts'
 import { palette } from '../report/colour.ts'
 import { interruptible } from './interruptible.ts'
+import { realBinaries } from './real-binaries.ts'
 
-export async function up(options: { posture?: string; timing?: boolean }): Promise<void> {
+export async function up(options: { posture?: string; timing?: boolean; with?: string[] }): Promise<void> {
   const posture = await loadPosture(options.posture ?? 'kubeadm')
+  const real = await realBinaries(options.with)
   await interruptible(async (signal) => {
     const cluster = await startCluster(posture, {
+      real,
       onStep: (step, milliseconds) => {
         if (options.timing) process.stderr.write(`${String(Math.round(milliseconds)).padStart(6)} ms  ${step}\n`)
       },

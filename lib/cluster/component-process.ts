@@ -18,6 +18,8 @@ export interface ProcessSpec {
 
 interface ProcessEvents {
   witness: [WitnessLine]
+  /** A whole line of stderr. */
+  log: [string]
   exit: [{ code: number | null; signal: NodeJS.Signals | null }]
 }
 
@@ -30,6 +32,7 @@ export class ComponentProcess extends EventEmitter<ProcessEvents> {
   exited: { code: number | null; signal: NodeJS.Signals | null } | undefined
   #stderr = ''
   #witnessText = ''
+  #logText = ''
   #stopping = false
 
   constructor(spec: ProcessSpec) {
@@ -91,7 +94,12 @@ export class ComponentProcess extends EventEmitter<ProcessEvents> {
   }
 
   #hear(chunk: Buffer): void {
-    this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-LAST_WORDS_BYTES)
+    const text = chunk.toString('utf8')
+    this.#stderr = (this.#stderr + text).slice(-LAST_WORDS_BYTES)
+    if (this.listenerCount('log') === 0) return
+    const lines = (this.#logText + text).split('\n')
+    this.#logText = lines.pop() ?? ''
+    for (const line of lines) this.emit('log', line)
   }
 
   #readWitness(text: string): void {

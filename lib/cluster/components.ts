@@ -7,6 +7,8 @@ import type { AddressPlan } from './addresses.ts'
 import { simulatedCommand } from './component-command.ts'
 import { ComponentProcess } from './component-process.ts'
 import { TLS_ENVIRONMENT } from './node-command.ts'
+import { realCommand, type RealBinary } from './real-binary.ts'
+import { speakFor } from './real-witness.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { WitnessFacts, WitnessLine } from './witness.ts'
 
@@ -22,6 +24,8 @@ export interface ComponentsOptions {
   wire: Wire
   /** Whether each process writes its TLS session keys down. */
   sessionKeys: boolean
+  /** Binaries that stand in for simulated components. */
+  real: readonly RealBinary[]
 }
 
 export class Components {
@@ -75,6 +79,8 @@ export class Components {
         if (line.about === 'listener') this.#noteListener(line, process)
       })
       process.on('exit', () => this.#forgetListeners(launch, process))
+      const real = this.#realBinaryOf(launch)
+      if (real) speakFor(process, real)
     }
   }
 
@@ -100,7 +106,13 @@ export class Components {
     return this.all.filter(({ spec }) => spec.host === host).map(({ spec }) => this.#keyLogFile(spec))
   }
 
+  #realBinaryOf({ component }: Pick<Launch, 'component'>): RealBinary | undefined {
+    return this.#options.real.find((each) => each.component === component)
+  }
+
   #commandOf(launch: Launch): string[] {
+    const real = this.#realBinaryOf(launch)
+    if (real) return realCommand(real, launch, this.#options.plan.host(launch.host))
     const keyLog = this.#options.sessionKeys ? [`--tls-keylog=${this.#keyLogFile(launch)}`, '--no-warnings'] : []
     return simulatedCommand(launch.component, launch.args, keyLog)
   }
@@ -110,6 +122,7 @@ export class Components {
   }
 
   #environmentOf(launch: Launch): Record<string, string> {
+    if (this.#realBinaryOf(launch)) return { PATH: process.env['PATH'] ?? '', ...launch.environment }
     const { face, back, loop } = this.#options.plan.host(launch.host)
     return {
       ...TLS_ENVIRONMENT,

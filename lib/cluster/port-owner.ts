@@ -14,6 +14,12 @@ export function portOwner(address: string, port: number): string | undefined {
   return `${read(`/proc/${pid}/comm`).trim()} (pid ${pid})`
 }
 
+/** What a process listens on; empty where the platform does not tell. */
+export function listeningSockets(pid: number): { address: string; port: number }[] {
+  const held = new Set(readFolder(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)))
+  return listeners().filter(({ inode }) => held.has(`socket:[${inode}]`))
+}
+
 interface ListeningSocket {
   address: string
   isWildcard: boolean

@@ -7,12 +7,15 @@ import { Cluster, linkKey, type ClusterNeeds } from './cluster.ts'
 import { Components } from './components.ts'
 import { machineFault } from './machine-fault.ts'
 import { networkPolicy } from './network-policy.ts'
+import type { RealBinary } from './real-binary.ts'
 import { makeRunFolder } from './run-folder.ts'
 import { Site } from './site.ts'
 
 export interface StartOptions extends Partial<ClusterNeeds> {
   /** Shared with clusters before and after this one; without it the cluster has one of its own. */
   site?: Site
+  /** Binaries that stand in for simulated components. */
+  real?: readonly RealBinary[]
   /** Told how long each step took. */
   onStep?: (step: string, milliseconds: number) => void
 }
@@ -58,7 +61,7 @@ async function start(posture: Posture, options: StartOptions, undo: Array<() => 
   step('files')
 
   const sessionKeys = options.sessionKeys ?? false
-  const components = new Components({ plan, run, wire, sessionKeys })
+  const components = new Components({ plan, run, wire, sessionKeys, real: options.real ?? [] })
   undo.push(() => components.killAll())
   components.start(rendered.flatMap(({ launches }) => launches))
   step('processes spawned')
