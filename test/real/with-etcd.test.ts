@@ -33,13 +33,10 @@ t.test('attacks on it have the outcomes that the simulated one has', needed, asy
     attack: { kind: 'stopped', by: 'etcd', layer: 'tls-alert' },
     verdict: 'held',
   })
-  const stock = of('overreach/kubelet-cert-to-etcd:stock')
-  t.match(stock, { attack: { kind: 'stopped', by: 'etcd', layer: 'tls-alert' }, verdict: 'held' })
-  t.match(
-    stock?.attack.evidence?.witness.at(-1),
-    { component: 'etcd', host: 'etcd-1', decision: 'refuse', text: /x509: certificate signed by unknown authority/ },
-    'the word of its log is evidence',
-  )
+  t.match(of('overreach/kubelet-cert-to-etcd:stock'), {
+    attack: { kind: 'stopped', by: 'etcd', layer: 'tls-alert' },
+    verdict: 'held',
+  })
   t.match(of('overreach/kubelet-cert-to-etcd:shared-ca-read'), { attack: { kind: 'through' }, verdict: 'broken' })
   t.match(of('store/snapshot-theft:a'), { attack: { kind: 'through' }, verdict: 'broken' }, 'its own file is read')
   t.match(of('steal/scheduler-cert:a'), { attack: { layer: '403-rbac' }, verdict: 'held' })
