@@ -57,7 +57,9 @@ t.test('disk.json', async (t) => {
     const described = ['.', ...files()].map((file) => {
       const { mode, size } = statSync(join(place.data, file))
       const isFolder = (mode & 0o170000) === 0o040000
-      const bits = [...'rwxrwxrwx'].map((bit, at) => (mode & (1 << (8 - at)) ? bit : '-')).join('')
+      const bits = Array.from('rwxrwxrwx')
+        .map((bit, at) => (mode & (1 << (8 - at)) ? bit : '-'))
+        .join('')
       return [file, isFolder ? `d${bits}` : `-${bits} ${size} bytes`]
     })
     return Object.fromEntries(described) as Record<string, string>
