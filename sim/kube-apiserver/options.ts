@@ -1,5 +1,6 @@
 /** Flags to settings, and what the real server says of flags that do not go together (cmd/kube-apiserver/app/options). */
 import { isIP } from 'node:net'
+import { klog } from '../../lib/kube/klog.ts'
 import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import { unknownPlugins } from './admission/admission.ts'
 import { AUTHORIZATION_MODES } from './authorization/authorizer.ts'
@@ -80,6 +81,13 @@ function portErrors(flags: FlagSet): string[] {
   return [`--secure-port ${port} must be between 1 and 65535, inclusive. It cannot be turned off with 0`]
 }
 
+/** What an aggregated API server would be sent. */
+const STANDARD_HEADERS: Readonly<Record<string, string>> = {
+  'requestheader-username-headers': 'X-Remote-User',
+  'requestheader-group-headers': 'X-Remote-Group',
+  'requestheader-extra-headers-prefix': 'X-Remote-Extra-',
+}
+
 function authenticationErrors(flags: FlagSet): string[] {
   const errors: string[] = []
   const oidc = OIDC_FLAGS.some((name) => flags.isSet(name))
@@ -96,6 +104,13 @@ function authenticationErrors(flags: FlagSet): string[] {
   for (const name of ['username-headers', 'uid-headers', 'group-headers', 'extra-headers-prefix']) {
     const empty = flags.list(`requestheader-${name}`).some((value) => value.trim() === '')
     if (empty) errors.push(`empty value in "requestheader-${name}"`)
+  }
+  for (const [name, standard] of Object.entries(STANDARD_HEADERS)) {
+    const said = flags.list(name).map((each) => each.toLowerCase())
+    if (said.length === 0 || said.includes(standard.toLowerCase())) continue
+    const what = name.endsWith('prefix') ? 'header prefix' : 'header'
+    const lacks = `--${name} is set without specifying the standard ${standard} ${what}`
+    klog('W', 'authentication.go:420', `${lacks} - API aggregation will not work`)
   }
   return [...errors, ...tokenErrors(flags)]
 }

@@ -72,6 +72,10 @@ export class ApiWorld {
     return world
   }
 
+  get etcdUrl(): string {
+    return `https://127.0.0.1:${this.#etcdPort}`
+  }
+
   path(name: string): string {
     return join(this.folder, name)
   }
