@@ -12,7 +12,7 @@ import { log } from '../log.ts'
 import type { PeerIdentity } from '../peer/identity.ts'
 import type { PeerDialing } from '../peer/peer-connection.ts'
 import { Transport } from '../peer/transport.ts'
-import type { Entry, Message, NodeId, Snapshot } from '../raft/message.ts'
+import { hexOf, type Entry, type Message, type NodeId, type Snapshot } from '../raft/message.ts'
 import { Replica } from '../replica/replica.ts'
 import type { RaftStorage, StoredRaft } from '../replica/raft-storage.ts'
 import type { StateMachine } from '../replica/state-machine.ts'
@@ -60,6 +60,8 @@ export interface ReplicatedOptions {
 /** How far behind its leader a learner may be to be promoted (readyPercentThreshold). */
 const READY_SHARE = 0.9
 const POLL_MS = 20
+/** A member that reads of its own removal goes on a little, to tell the others that it has (server.go, stopWithDelay). */
+const REMOVED_MS = 1000
 
 export class Replicated implements Door {
   readonly transport: Transport
@@ -79,12 +81,14 @@ export class Replicated implements Door {
         onMessage: (message) => this.#hear(message),
         onUnreachable: (peer) => this.#replica.reportUnreachable(peer),
         onSnapshotSent: (peer, arrived) => this.#replica.reportSnapshot(peer, arrived),
-        onRemoved: options.onRemoved,
+        // After what the peer's log line says of it.
+        onRemoved: () => setTimeout(options.onRemoved, 0),
       },
     })
     this.#replica = new Replica<Applied>({
       ...options,
       id: identity.id,
+      onRemoved: () => setTimeout(options.onRemoved, REMOVED_MS),
       electionMs: Math.max(electionMs, heartbeatMs),
       machine: this.#machine(),
       transport: this.transport,
@@ -168,7 +172,16 @@ export class Replicated implements Door {
 
   /** Takes what a peer sent. @throws Error with etcd's words for what it refuses. */
   process(message: Message): void {
-    if (this.#options.members.isRemoved(message.from)) throw new Error('cannot process message from removed member')
+    const { identity, members } = this.#options
+    const [own, from, to] = [identity.id, message.from, message.to].map(hexOf)
+    if (members.isRemoved(message.from)) {
+      log('warn', 'rejected Raft message from removed member', { 'local-member-id': own, 'removed-member-id': from })
+      throw new Error('cannot process message from removed member')
+    }
+    if (message.to !== identity.id) {
+      log('warn', 'rejected Raft message to mismatch member', { 'local-member-id': own, 'mismatch-member-id': to })
+      throw new Error('cannot process message to mismatch member')
+    }
     this.#replica.process(message)
   }
 

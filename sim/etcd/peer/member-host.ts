@@ -1,6 +1,7 @@
 /** What the peer port shows of a member besides Raft: its version, who the members are, and what members ask each other. */
 import type { IncomingMessage } from 'node:http'
 import { keySpaceHash } from '../maintenance/key-space-hash.ts'
+import { log } from '../log.ts'
 import type { Member } from '../member.ts'
 import type { Replicated } from '../consensus/replicated.ts'
 import { STORAGE_VERSION } from '../version.ts'
@@ -50,27 +51,31 @@ async function answer(member: Member, request: IncomingMessage, path: string): P
     return { status: 200, type: 'text/plain', body: String(isOn), namesCluster: true }
   }
   if (path === '/members/hashkv') return hashKv(member, await bodyOf(request))
-  if (path.startsWith('/members/promote/')) {
-    const text = path.slice('/members/promote/'.length)
-    const id = /^\d+$/.test(text) ? BigInt(text) : undefined
-    if (id === undefined)
-      return { status: 404, type: TEXT, body: `member ${text} not found in cluster`, namesCluster: true }
-    const known = state.members.get(id)
-    if (!known) return { status: 404, type: TEXT, body: 'membership: ID not found', namesCluster: true }
-    const refusal = known.isLearner
-      ? 'etcdserver: can only promote a learner member which is in sync with leader'
-      : 'etcdserver: can only promote a learner member'
-    if (!known.isLearner || !door.isLearnerReady(id))
-      return { status: 412, type: TEXT, body: refusal, namesCluster: true }
-    await door.configure({ kind: 'promote', id })
-    return { status: 200, type: 'application/json', body: `${membersJson(member)}\n`, namesCluster: true }
-  }
+  if (path.startsWith('/members/promote/')) return promote(member, path.slice('/members/promote/'.length))
   if (path === '/leases') {
     if (door.status.leader !== memberId)
       return { status: 400, type: TEXT, body: 'not a primary lessor', namesCluster: false }
     return { status: 404, type: TEXT, body: 'requested lease not found', namesCluster: false }
   }
   return undefined
+}
+
+/** A follower asks its leader, who alone knows how far a learner is. */
+async function promote(member: Member, text: string): Promise<PlainAnswer> {
+  const { state, door } = member
+  const id = /^\d+$/.test(text) ? BigInt(text) : undefined
+  const refused = (status: number, body: string): PlainAnswer => {
+    if (id !== undefined) log('warn', 'failed to promote a member', { 'member-id': id.toString(16), error: body })
+    return { status, type: TEXT, body, namesCluster: true }
+  }
+  if (id === undefined) return refused(404, `member ${text} not found in cluster`)
+  const known = state.members.get(id)
+  if (!known) return refused(404, 'membership: ID not found')
+  if (!known.isLearner) return refused(412, 'membership: can only promote a learner member')
+  if (!door.isLearnerReady(id))
+    return refused(412, 'etcdserver: can only promote a learner member which is in sync with leader')
+  await door.configure({ kind: 'promote', id })
+  return { status: 200, type: 'application/json', body: `${membersJson(member)}\n`, namesCluster: true }
 }
 
 function hashKv({ state, memberId, clusterId, door }: Member, body: string): PlainAnswer {

@@ -1,0 +1,132 @@
+/** Recorded strangers, forged headers, restarts with the wrong data, token or certificates, and a removal, in a cluster of three. */
+import t, { type Test } from 'tap'
+import { Cluster, KV, Maintenance } from '../../../lib/etcd/rpc_pb.ts'
+import { PeerCluster } from './peer-cluster.ts'
+import { PeerReplay, type PeerRow } from './peer-replay.ts'
+import { recorded } from './recorded-pki.ts'
+
+t.setTimeout(300_000)
+
+interface ProcessRow {
+  id: string
+  answer: { m3_exit_code?: number; m3_serves_clients?: boolean; m3_state?: string; m3Log: string[] }
+}
+
+const ROWS = recorded<PeerRow | ProcessRow>('peer.json')
+const requests = ROWS.filter((row): row is PeerRow => 'request' in row)
+const isAfterRemoval = ({ id, group }: PeerRow): boolean => group === 'removed' || id.startsWith('removed-')
+
+const bytes = (text: string): Buffer => Buffer.from(text)
+
+/** What is asked of m1 while its leader may just have been lost: nothing of it does harm twice. */
+async function persistently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let left = 20; ; left--) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (left === 0) throw error
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+  }
+}
+
+class Story {
+  readonly t: Test
+  readonly cluster: PeerCluster
+  readonly replay: PeerReplay
+
+  constructor(t: Test, cluster: PeerCluster) {
+    this.t = t
+    this.cluster = cluster
+    this.replay = new PeerReplay(cluster)
+  }
+
+  async request(row: PeerRow): Promise<void> {
+    const difference = await this.replay.replay(row)
+    this.t.equal(difference?.got, difference?.expected, row.id)
+  }
+
+  /** m1 followed when the rows were recorded. */
+  async follow(): Promise<void> {
+    const client = this.cluster.client('m1')
+    const m1 = this.cluster.member('m1')
+    const targetID = this.cluster.member('m3').id
+    await persistently(async () => {
+      const { leader } = await client.unary(Maintenance.method.status, {})
+      if (leader === m1.id) await client.unary(Maintenance.method.moveLeader, { targetID })
+      else if (leader === 0n) throw new Error('nobody leads')
+    })
+    await client.close()
+  }
+
+  async put(key: string): Promise<void> {
+    const client = this.cluster.client('m1')
+    await persistently(() => client.unary(KV.method.put, { key: bytes(key), value: bytes('there') }))
+    await client.close()
+  }
+
+  async restart(id: string, changed: readonly string[] = [], wipes = false): Promise<void> {
+    const { t, cluster } = this
+    await cluster.kill('m3')
+    if (wipes) cluster.wipe('m3')
+    cluster.launch('m3', changed)
+    await this.expect(id)
+    await this.put(id)
+    t.pass(`${id}: the others go on`)
+  }
+
+  async expect(id: string): Promise<void> {
+    const { t, cluster, replay } = this
+    const { answer } = ROWS.find((row) => row.id === id) as ProcessRow
+    const m3 = cluster.member('m3').process
+    if (answer.m3_serves_clients) t.equal(await m3.serves(), true, `${id}: serves`)
+    if (answer.m3_exit_code !== undefined) {
+      await m3.until(() => m3.process.exited, 'the end')
+      t.equal(m3.process.exited?.code, answer.m3_exit_code, `${id}: exit code`)
+    }
+    for (const line of answer.m3Log) {
+      const isThere = await m3.until(() => replay.isLogged(line, m3.log) || undefined, line).catch(() => false)
+      t.ok(isThere, `${id}: ${line}`)
+    }
+    if (answer.m3_serves_clients !== false) return
+    t.notOk(
+      m3.log.some(({ msg }) => msg === 'ready to serve client requests'),
+      `${id}: serves nobody`,
+    )
+  }
+}
+
+t.test('peer.json', async (t) => {
+  t.equal(ROWS.length, 70, 'no row was left out')
+  const cluster = await PeerCluster.start()
+  t.teardown(() => cluster.end())
+  const story = new Story(t, cluster)
+  await story.follow()
+  for (const row of requests.filter((each) => !isAfterRemoval(each))) await story.request(row)
+
+  // What was forged last, a MsgApp of term 100, made the members elect anew at a term above it.
+  await story.put('after-the-forgery')
+  const client = cluster.client('m1')
+  const { raftTerm } = await client.unary(Maintenance.method.status, {})
+  t.ok(raftTerm >= 100n, `forged-append-effect: term ${raftTerm}`)
+
+  await story.restart('restart-same')
+  const expired = ['--peer-cert-file={pki}/expired-peer.crt', '--peer-key-file={pki}/expired-peer.key']
+  await story.restart('peer-cert-expired', expired)
+  await story.restart('peer-trusts-other-ca', ['--peer-trusted-ca-file={pki}/etcd-ca.crt'])
+  await story.restart('restart-same')
+
+  // Refused until all have been in touch for five seconds.
+  await persistently(() => client.unary(Cluster.method.memberRemove, { ID: cluster.member('m3').id }))
+  await story.expect('member-removed')
+  for (const row of requests.filter((each) => isAfterRemoval(each))) await story.request(row)
+  await client.close()
+})
+
+t.test('peer.json: a disk is lost', async (t) => {
+  const cluster = await PeerCluster.start()
+  t.teardown(() => cluster.end())
+  const story = new Story(t, cluster)
+  await story.restart('restart-empty-data-new', [], true)
+  await story.restart('restart-other-token', ['--initial-cluster-token=other'], true)
+})
