@@ -6,9 +6,11 @@ import { differences, readBaseline } from '../report/baseline.ts'
 import { palette } from '../report/colour.ts'
 import { keepRows, lastRunFile } from '../report/last-run.ts'
 import { summary, table } from '../report/table.ts'
+import { parseReport, writeReport } from '../report/write-reports.ts'
 import { discoverScenarios, selectScenarios } from '../scenario/discover.ts'
 import { isGood, type Row } from '../scenario/row.ts'
 import { runScenarios } from '../scenario/run.ts'
+import { packageVersion } from '../settings/package-root.ts'
 import { EXIT } from './exit.ts'
 import { interruptible } from './interruptible.ts'
 import { realBinaries } from './real-binaries.ts'
@@ -21,6 +23,7 @@ interface AttackOptions {
   failOnSkip?: boolean
   clusters?: string
   with?: string[]
+  report?: string[]
 }
 
 export async function attack(ids: readonly string[], options: AttackOptions): Promise<void> {
@@ -28,6 +31,7 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
   if (!Number.isInteger(clusters) || clusters < 1) {
     throw new Error(`[clusters_number] --clusters: a whole number from 1 on, got ${JSON.stringify(options.clusters)}`)
   }
+  const reports = (options.report ?? []).map(parseReport)
   const baseline = options.baseline === undefined ? undefined : readBaseline(options.baseline)
   const selected = selectScenarios(await discoverScenarios(), ids)
   const postures = await Promise.all((options.posture ?? (await shippedPostures())).map((name) => loadPosture(name)))
@@ -55,6 +59,16 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
     rows,
     postures.map(({ name }) => name),
   )
+  const context = {
+    version: packageVersion(),
+    scenarios: selected.map(({ discovered: { id, scenario } }) => ({
+      id,
+      title: scenario.title,
+      story: scenario.story,
+    })),
+    postures: new Map(postures.map(({ name, folder }) => [name, folder])),
+  }
+  for (const report of reports) writeReport(report, ordered, context)
   if (!options.json) {
     const colour = palette(process.stdout)
     process.stdout.write(`${table(ordered, colour)}\n\n${summary(ordered, colour)}\n`)

@@ -1,18 +1,14 @@
 #!/usr/bin/env node
 /** The command line. One file per command; this one knows only their names and the exit codes. */
 import { Command, CommanderError } from 'commander'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { machineFault } from '../cluster/machine-fault.ts'
 import { COMPONENTS } from '../posture/component.ts'
-import { packageRoot } from '../settings/package-root.ts'
+import { packageVersion } from '../settings/package-root.ts'
 import { EXIT } from './exit.ts'
-
-const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
 
 const program = new Command('mtls-range')
   .description('A firing range for the TLS that holds a Kubernetes cluster together.')
-  .version(version)
+  .version(packageVersion())
   .showHelpAfterError('(mtls-range --help shows the commands)')
   .exitOverride()
   .addHelpText(
@@ -39,6 +35,7 @@ program
   )
   .option('--json', 'one JSON row per line on stdout')
   .option('--baseline <file>', 'rows of an earlier --json; exit 1 when a row differs')
+  .option('--report <format=file...>', 'junit, sarif, tap, markdown or html, written to that file')
   .option('--fail-on-skip', 'exit 1 when a row was skipped')
   .option('--clusters <n>', 'clusters alive at once', '2')
   .option(
