@@ -1,6 +1,7 @@
 /**
  * a certificate made with a stolen CA key  --TLS-->  kube-apiserver or etcd
  */
+
 import type { AuthorityName, MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Goal, type Variant } from '../../lib/scenario/scenario.ts'

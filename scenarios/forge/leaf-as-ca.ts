@@ -1,6 +1,7 @@
 /**
  * [O=system:masters signed by worker-1's leaf, worker-1's leaf]  --TLS-->  kube-apiserver; or to a kubelet, as the API's own
  */
+
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'

@@ -1,6 +1,7 @@
 /**
  * [O=system:masters signed by a sub-CA, the sub-CA signed by the cluster CA]  --TLS-->  kube-apiserver
  */
+
 import type { MintedCertificate, Signer } from '../../lib/attacker/foothold.ts'
 import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Variant } from '../../lib/scenario/scenario.ts'

@@ -1,6 +1,7 @@
 /**
  * attacker's NTP  -->  the servers' clocks stand a day back  -->  a certificate of yesterday is valid again
  */
+
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Variant } from '../../lib/scenario/scenario.ts'

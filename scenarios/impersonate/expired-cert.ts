@@ -1,6 +1,7 @@
 /**
  * a certificate of yesterday  --TLS-->  kube-apiserver, kubelet, etcd; or shown to a kubelet as the API's own
  */
+
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'

@@ -57,7 +57,11 @@ t.test('every attack draws its path, and is explained posture by posture', async
   const postures = await shippedPostures()
   for (const { id, url, scenario } of await discoverScenarios()) {
     const drawing = drawingOf(url)
-    t.match(drawing, /-->|==>/, `${id} begins with a drawing of its path`)
+    t.match(
+      drawing,
+      /-->|==>/,
+      `${id} begins with a drawing of its path (an empty line after it keeps TypeScript from dropping it with a type-only import)`,
+    )
     const text = explanation(
       {
         id,
