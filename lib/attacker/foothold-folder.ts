@@ -20,12 +20,22 @@ export function makeFootholdFolder(runFolder: string): string {
   return mkdtempSync(join(parent, 'foothold-'))
 }
 
-export async function fillFoothold(folder: string, foothold: Foothold, cluster: Cluster): Promise<void> {
+/** `pod` is the goal's own, where there is one. */
+export async function fillFoothold(
+  folder: string,
+  foothold: Foothold,
+  cluster: Cluster,
+  pod: { namespace: string; pod: string },
+): Promise<void> {
   for (const [name, holding] of Object.entries(foothold.holds)) {
     if ('stolen' in holding) copyFileSync(join(cluster.hostFolder(holding.host), holding.stolen), join(folder, name))
     if ('stolenFolder' in holding)
       copyFolder(join(cluster.hostFolder(holding.host), holding.stolenFolder), join(folder, name))
     if ('sessionKeysOf' in holding) writeFileSync(join(folder, name), cluster.sessionKeys(holding.sessionKeysOf))
+    if ('fromPod' in holding) {
+      const { stdout } = await cluster.operator.exec({ ...pod, command: ['cat', holding.fromPod] })
+      writeFileSync(join(folder, name), stdout)
+    }
     if ('told' in holding) writeFileSync(join(folder, name), holding.told)
     if ('minted' in holding) {
       const { cert, key } = await cluster.mint(holding.minted)

@@ -28,6 +28,8 @@ export type Standing =
 export type Holding =
   /** Copied from a host's disk, byte for byte. */
   | { stolen: string; host: string }
+  /** A file of the goal's own Pod, as the process in its container reads it. */
+  | { fromPod: string }
   /** A folder copied from a host's disk, regular files only. */
   | { stolenFolder: string; host: string }
   /** The TLS session keys of every process on a host, as an SSLKEYLOGFILE of them would hold. */

@@ -147,6 +147,7 @@ function holdingText(holding: Holding): string {
   if ('stolen' in holding) return `${holding.stolen} of ${holding.host}`
   if ('stolenFolder' in holding) return `${holding.stolenFolder} of ${holding.host}`
   if ('sessionKeysOf' in holding) return `the TLS session keys of ${holding.sessionKeysOf}`
+  if ('fromPod' in holding) return `${holding.fromPod} of a Pod`
   if ('told' in holding) return 'what it was told once'
   const { commonName, organizations = [], signedBy, valid } = holding.minted
   const subject = [`CN=${commonName}`, ...organizations.map((each) => `O=${each}`)].join(', ')
@@ -162,7 +163,7 @@ function signerText(signedBy: Signer): string {
 
 function goalText(goal: Goal): string {
   if ('write' in goal) return goal.write
-  if ('erase' in goal) return 'a Secret gone'
+  if ('erase' in goal) return goal.erase === 'pod' ? `a Pod on ${goal.node} gone` : 'a Secret gone'
   if (goal.read === 'secret')
     return `a Secret's value${goal.node === undefined ? '' : ` (a Pod on ${goal.node} uses it)`}`
   if (goal.read === 'word') return goal.what

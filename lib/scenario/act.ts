@@ -43,7 +43,7 @@ export async function act(
   let disturbed: LinkName | undefined
   try {
     staged = await stage(cluster.operator, variant, how.target)
-    await fillFoothold(folder, how.foothold, cluster)
+    await fillFoothold(folder, how.foothold, cluster, staged)
     const { namespace, secret, pod, node } = staged
     const result = await attacker.attempt(
       {
@@ -62,7 +62,7 @@ export async function act(
         if (call.call === 'capture' && stands.on === 'tap') {
           await cluster.copyCapture(stands.link, join(folder, 'capture.pcapng'))
           // Session keys go on leaking while the recording goes on.
-          await fillFoothold(folder, how.foothold, cluster)
+          await fillFoothold(folder, how.foothold, cluster, staged!)
         }
         if (call.call === 'disturb' && stands.on === 'path') {
           disturbed = stands.link
@@ -160,8 +160,11 @@ async function proofOf(
     return placed ? variant.goal.write : undefined
   }
   if ('erase' in variant.goal) {
-    const path = `/api/v1/namespaces/${staged.namespace}/secrets/${staged.secret}`
-    return (await cluster.operator.find(path)) ? undefined : 'the Secret is gone'
+    const { namespace, secret, pod } = staged
+    const [what, name] = variant.goal.erase === 'pod' ? ['Pod', `pods/${pod}`] : ['Secret', `secrets/${secret}`]
+    const found = await cluster.operator.find(`/api/v1/namespaces/${namespace}/${name}`)
+    // A Pod is given time to end; from then on its end is settled.
+    return found && !found.metadata.deletionTimestamp ? undefined : `the ${what} is gone`
   }
   const canary = Buffer.from(staged.canary)
   const base64 = Buffer.from(canary.toString('base64'))

@@ -15,7 +15,8 @@ export type Goal =
   | { read: 'pod'; node: string }
   /** Read a canary that an honest person's tool says or shows in the course of `meanwhile`; `what` names it. */
   | { read: 'word'; what: string }
-  /** Destroy a Secret: gone, as an administrator sees it. */
+  /** Destroy the Secret, or the Pod on that node: gone, as an administrator sees it. */
   | { erase: 'secret' }
+  | { erase: 'pod'; node: string }
   /** Leave a mark in the cluster; `placed` looks for it with an administrator's eyes. */
   | { write: string; node?: string; placed: (operator: Operator, staged: Staged, mark: string) => Promise<boolean> }

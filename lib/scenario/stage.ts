@@ -37,7 +37,7 @@ export async function stage(operator: Operator, variant: Variant, target?: strin
     canary,
   }
   await operator.ensure('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
-  if (('read' in goal && goal.read === 'secret') || 'erase' in goal) {
+  if (('read' in goal && goal.read === 'secret') || ('erase' in goal && goal.erase === 'secret')) {
     await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret(result))
   }
   if (node) {

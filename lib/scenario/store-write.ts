@@ -3,7 +3,7 @@ import type { Operator } from '../cluster/operator.ts'
 import type { Staged } from './scenario.ts'
 
 /** kube-apiserver serves an object that lies in etcd as JSON (recorded), whoever wrote it. */
-export function clusterAdminBinding(mark: string): { key: string; value: string } {
+export function clusterAdminBinding(mark: string): { key: string; value: string; object: object } {
   const name = bindingName(mark)
   const binding = {
     apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -12,7 +12,7 @@ export function clusterAdminBinding(mark: string): { key: string; value: string 
     subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: mark }],
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
   }
-  return { key: `/registry/clusterrolebindings/${name}`, value: JSON.stringify(binding) }
+  return { key: `/registry/clusterrolebindings/${name}`, value: JSON.stringify(binding), object: binding }
 }
 
 /** Whether the API serves the binding as an administrator sees it. */

@@ -36,6 +36,7 @@ export default scenario({
   variants: [
     { id: 'a', title: 'POST /run with a command', ...VARIANT },
     { id: 'b', title: 'GET /exec over a WebSocket', ...VARIANT },
+    { id: 'c', title: 'GET /pods', ...VARIANT, goal: { read: 'pod', node: 'worker-2' } },
   ],
   async attempt(world, variant) {
     const { namespace, pod, node } = world.goal
@@ -46,6 +47,7 @@ export default scenario({
       })
       return [stdout]
     }
+    if (variant === 'c') return [(await world.request(kubelet, { path: '/pods' })).body]
     const { body } = await world.request(kubelet, {
       method: 'POST',
       path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,

@@ -2,10 +2,31 @@
  * worker-1's kubelet credential  --PATCH nodes/worker-2/status-->  kube-apiserver (authorised, then not admitted)
  */
 import { fallen } from '../../lib/scenario/footholds.ts'
-import { scenario } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation, type Twin } from '../../lib/scenario/scenario.ts'
 
 interface NodeStatus {
   status?: { conditions?: { message?: string }[] }
+}
+
+interface Lease {
+  spec?: { holderIdentity?: string }
+}
+
+const LEASE = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/worker-2'
+
+const expect = (layer: 'admission' | '403-node'): Readonly<Record<string, Expectation>> => {
+  const refused: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer, code: 'Forbidden' }
+  return {
+    open: { kind: 'through' },
+    encrypted: { kind: 'through' },
+    kubeadm: refused,
+    hardened: refused,
+    'zero-trust': refused,
+  }
+}
+const TWIN: Twin = {
+  through: { restore: ['apiserver-tls', 'node-restriction'] },
+  stopped: { weaken: 'node-restriction' },
 }
 
 export default scenario({
@@ -29,20 +50,47 @@ export default scenario({
           return (node.status?.conditions ?? []).some(({ message }) => message === mark)
         },
       },
-      expect: {
-        open: { kind: 'through' },
-        encrypted: { kind: 'through' },
-        kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: 'admission', code: 'Forbidden' },
-        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: 'admission', code: 'Forbidden' },
-        'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: 'admission', code: 'Forbidden' },
+      expect: expect('admission'),
+      twin: TWIN,
+    },
+    {
+      id: 'b',
+      title: 'DELETE of a Pod on worker-2',
+      foothold: fallen('worker-1'),
+      goal: { erase: 'pod', node: 'worker-2' },
+      expect: expect('admission'),
+      twin: TWIN,
+    },
+    {
+      id: 'c',
+      title: 'PUT of the Lease of worker-2',
+      foothold: fallen('worker-1'),
+      goal: {
+        write: `the holder of worker-2's Lease`,
+        placed: async (operator, _staged, mark) => ((await operator.get(LEASE)) as Lease).spec?.holderIdentity === mark,
       },
+      expect: expect('403-node'),
       twin: {
-        through: { restore: ['apiserver-tls', 'node-restriction'] },
-        stopped: { weaken: 'node-restriction' },
+        through: { restore: ['apiserver-tls', 'authorization-mode'] },
+        stopped: { weaken: 'authorization-mode' },
       },
     },
   ],
-  async attempt(world) {
+  async attempt(world, variant) {
+    if (variant === 'b') {
+      const { namespace, pod } = world.goal
+      return [(await world.api({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}/pods/${pod}` })).body]
+    }
+    if (variant === 'c') {
+      const metadata = { name: 'worker-2', namespace: 'kube-node-lease' }
+      const lease = {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata,
+        spec: { holderIdentity: world.mark },
+      }
+      return [(await world.api({ method: 'PUT', path: LEASE, body: lease })).body]
+    }
     const condition = { type: 'RangeMark', status: 'False', reason: 'Mark', message: world.mark }
     const reply = await world.api({
       method: 'PATCH',

