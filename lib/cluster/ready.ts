@@ -20,7 +20,8 @@ export interface ReadyOptions {
   deadlineMs?: number
 }
 
-const DEADLINE_MS = 20_000
+/** Seconds on a busy machine, minutes never. */
+const DEADLINE_MS = 60_000
 const POLL_MS = 40
 
 /** Components that say by a Lease of their name in kube-system that they lead. */

@@ -63,7 +63,7 @@ export default scenario({
     },
     {
       id: 'c',
-      title: 'PUT of the Lease of worker-2',
+      title: 'PATCH of the Lease of worker-2',
       foothold: fallen('worker-1'),
       goal: {
         write: `the holder of worker-2's Lease`,
@@ -72,7 +72,8 @@ export default scenario({
       expect: expect('403-node'),
       twin: {
         through: { restore: ['apiserver-tls', 'authorization-mode'] },
-        stopped: { weaken: 'authorization-mode' },
+        // Either would do by itself: admission looks at Leases too.
+        stopped: { weaken: ['authorization-mode', 'node-restriction'] },
       },
     },
   ],
@@ -82,14 +83,13 @@ export default scenario({
       return [(await world.api({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}/pods/${pod}` })).body]
     }
     if (variant === 'c') {
-      const metadata = { name: 'worker-2', namespace: 'kube-node-lease' }
-      const lease = {
-        apiVersion: 'coordination.k8s.io/v1',
-        kind: 'Lease',
-        metadata,
-        spec: { holderIdentity: world.mark },
-      }
-      return [(await world.api({ method: 'PUT', path: LEASE, body: lease })).body]
+      const reply = await world.api({
+        method: 'PATCH',
+        path: LEASE,
+        headers: { 'Content-Type': 'application/merge-patch+json' },
+        body: { spec: { holderIdentity: world.mark } },
+      })
+      return [reply.body]
     }
     const condition = { type: 'RangeMark', status: 'False', reason: 'Mark', message: world.mark }
     const reply = await world.api({
