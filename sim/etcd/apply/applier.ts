@@ -91,7 +91,7 @@ export class Applier {
     }
     const applied = APPLY[kind]
     if (!applied) return undefined
-    if (state.alarms.get(AlarmType.CORRUPT).length > 0 && applied.refusedWhenCorrupt) throw ERRORS.corrupt()
+    if (applied.refusedWhenCorrupt && state.alarms.isRaised(AlarmType.CORRUPT)) throw ERRORS.corrupt()
     if (state.auth.enabled && ADMIN_KINDS.has(kind)) state.auth.requireAdmin(info)
     const context: ApplyContext = { ...this.#options, index, info }
     return applied.run(context, request as never)

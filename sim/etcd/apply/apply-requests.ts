@@ -177,7 +177,7 @@ function write<T extends { header?: ResponseHeader | undefined }>(
  * all the same, since others may have done so, and answered as if it were not (apply.go, quotaApplierV3).
  */
 function withinQuota<T>({ state, fits }: ApplyContext, costBytes: number, act: () => T): T {
-  if (costBytes > 0 && state.alarms.get(AlarmType.NOSPACE).length > 0) throw ERRORS.noSpace()
+  if (costBytes > 0 && state.alarms.isRaised(AlarmType.NOSPACE)) throw ERRORS.noSpace()
   const fitted = fits(costBytes)
   const result = act()
   if (!fitted) throw ERRORS.noSpace()

@@ -19,6 +19,11 @@ export class Alarms {
     this.#raised = [...alarms]
   }
 
+  /** Whether anybody has it: asked at every request. */
+  isRaised(type: AlarmType): boolean {
+    return this.#raised.length > 0 && this.#raised.some((alarm) => alarm.type === type)
+  }
+
   activate(memberId: bigint, type: AlarmType): Alarm {
     const known = this.#find(memberId, type)
     if (known) return known

@@ -1,0 +1,417 @@
+/** etcd's v3 API as pure parts and as services of a member in this process: JSON, passwords, rights, membership, queues. */
+import t from 'tap'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { toBinary } from '@bufbuild/protobuf'
+import { Permission_Type } from '../../../lib/etcd/auth_pb.ts'
+import { firstJsonValue } from '../../../lib/etcd/go-json.ts'
+import { messageFromJson, messageToJson, type JsonValue } from '../../../lib/etcd/proto-json.ts'
+import { protojsonDecode } from '../../../lib/etcd/protojson.ts'
+import { RangeRequestSchema, TxnRequestSchema, WatchRequestSchema } from '../../../lib/etcd/rpc_pb.ts'
+import { AuthStore } from '../../../sim/etcd/auth/auth-store.ts'
+import { bcryptHash, bcryptMatches } from '../../../sim/etcd/auth/bcrypt.ts'
+import { SimpleTokens } from '../../../sim/etcd/auth/simple-tokens.ts'
+import { Members } from '../../../sim/etcd/cluster/members.ts'
+import { confChangeOf, membershipChangeOf } from '../../../sim/etcd/cluster/membership-change.ts'
+import { normalPeerUrls } from '../../../sim/etcd/cluster/peer-urls.ts'
+import { FLAGS } from '../../../sim/etcd/flags.ts'
+import type { Call } from '../../../sim/etcd/grpc/call.ts'
+import { methods } from '../../../sim/etcd/grpc/methods.ts'
+import type { UnaryMethod } from '../../../sim/etcd/grpc/method.ts'
+import { Member } from '../../../sim/etcd/member.ts'
+import { keyBytes } from '../../../sim/etcd/mvcc/store.ts'
+import { flagsOfFile } from '../../../sim/etcd/settings/config-file.ts'
+import { parseFeatureGates } from '../../../sim/etcd/settings/feature-gates.ts'
+import { EXCEPTIONS } from '../../fidelity/etcd/gateway-exceptions.ts'
+import { GatewayReplay, type GatewayRow } from '../../fidelity/etcd/gateway-replay.ts'
+import { recorded } from '../../fidelity/etcd/recorded-pki.ts'
+
+/** Every seventh row; the fidelity test puts all of them. */
+const SAMPLE_STEP = 7
+
+function refusal(act: () => unknown): string {
+  try {
+    act()
+    return 'nothing refused'
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string }
+    return code === undefined ? message : `${code}: ${message}`
+  }
+}
+
+const base64 = (words: string): string => Buffer.from(words).toString('base64')
+
+function folder(t: { teardown: (end: () => void) => void }): string {
+  const path = mkdtempSync(join(tmpdir(), 'etcd-api-'))
+  t.teardown(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+t.test('go-json: where a value ends, and what is none', async (t) => {
+  const ends: [string, string | undefined][] = [
+    ['  {"a":[1,{"b":"}"}]} rest', '{"a":[1,{"b":"}"}]}'],
+    ['[]x', '[]'],
+    ['{}{}', '{}'],
+    ['"a\\"b" 1', '"a\\"b"'],
+    ['-1.5e+3,', '-1.5e+3'],
+    ['nullx', 'null'],
+    [' \n\t', undefined],
+  ]
+  for (const [text, value] of ends) t.equal(firstJsonValue(text), value, text)
+  const refused: [string, string][] = [
+    ['{"a":1', 'unexpected EOF'],
+    ['{', 'unexpected EOF'],
+    ['"abc', 'unexpected EOF'],
+    ['{a:1}', "invalid character 'a' looking for beginning of object key string"],
+    ['{"a":1,}', "invalid character '}' looking for beginning of object key string"],
+    ['{"a" 1}', "invalid character '1' after object key"],
+    ['{"a":1 "b"}', `invalid character '"' after object key:value pair`],
+    ['[1 2]', "invalid character '2' after array element"],
+    ['[1,]', "invalid character ']' looking for beginning of value"],
+    ["'x'", String.raw`invalid character '\'' looking for beginning of value`],
+    ['"a\nb"', String.raw`invalid character '\n' in string literal`],
+    ['"\\x41"', "invalid character 'x' in string escape code"],
+    ['"\\u00g0"', String.raw`invalid character 'g' in \u hexadecimal character escape`],
+    ['nul!', "invalid character '!' in literal null (expecting 'l')"],
+    ['-a', "invalid character 'a' in numeric literal"],
+    ['1.x', "invalid character 'x' after decimal point in numeric literal"],
+    ['1e+', 'unexpected EOF'],
+    ['1ex', "invalid character 'x' in exponent of numeric literal"],
+    ['\u00ef', "invalid character '\u00ef' looking for beginning of value"],
+    ['['.repeat(10_001), 'exceeded max depth'],
+  ]
+  for (const [text, words] of refused)
+    t.equal(
+      refusal(() => firstJsonValue(text)),
+      words,
+      text.slice(0, 20),
+    )
+})
+
+t.test('protojson: what Go takes, ignores and refuses, with line and column', async (t) => {
+  const range = (text: string) => messageToJson(RangeRequestSchema, protojsonDecode(RangeRequestSchema, text))
+  const key = { key: 'eA==' }
+  t.strictSame(range(''), {})
+  t.strictSame(range('{"key":"eA==","nope":{"a":[1]},"limit":"2"}'), { ...key, limit: '2' })
+  t.strictSame(range('{"key":"eA","rangeEnd":"-_8","limit":1e2}'), { ...key, range_end: '+/8=', limit: '100' })
+  t.strictSame(range('{"limit":12.0,"revision":-3,"count_only":true}'), {
+    limit: '12',
+    revision: '-3',
+    count_only: true,
+  })
+  t.strictSame(range('{"sort_order":"DESCEND","sort_target":"NOBODY"}'), { sort_order: 'DESCEND' })
+  t.strictSame(range('{"sort_order":2,"key":null}'), { sort_order: 'DESCEND' })
+  const refused: [string, string][] = [
+    ['{"key":7}', 'proto: (line 1:8): invalid value for bytes field key: 7'],
+    ['{"key":"e"}', 'proto: (line 1:8): invalid value for bytes field key: "e"'],
+    ['{\n "limit": "x"}', 'proto: (line 2:11): invalid value for int64 field limit: "x"'],
+    ['{"limit":1.5}', 'proto: (line 1:10): invalid value for int64 field limit: 1.5'],
+    [
+      '{"limit":"9223372036854775808"}',
+      'proto: (line 1:10): invalid value for int64 field limit: "9223372036854775808"',
+    ],
+    ['{"range_end":true}', 'proto: (line 1:14): invalid value for bytes field rangeEnd: true'],
+    ['{"count_only":"true"}', 'proto: (line 1:15): invalid value for bool field countOnly: "true"'],
+    ['{"sort_order":[]}', 'proto: (line 1:15): invalid value for enum field sortOrder: ['],
+    ['{"key":"eA==","key":"eA=="}', 'proto: (line 1:15): duplicate field "key"'],
+    ['[1]', 'proto: syntax error (line 1:1): unexpected token ['],
+    ['7', 'proto: syntax error (line 1:1): unexpected token 7'],
+  ]
+  for (const [text, words] of refused)
+    t.equal(
+      refusal(() => range(text)),
+      words,
+      text,
+    )
+  const txn = (text: string): unknown => protojsonDecode(TxnRequestSchema, text)
+  t.equal(
+    refusal(() => txn('{"success":{}}')),
+    'proto: syntax error (line 1:12): unexpected token {',
+  )
+  t.equal(
+    refusal(() => txn('{"success":[null]}')),
+    'proto: syntax error (line 1:13): unexpected token null',
+  )
+  const filters = protojsonDecode(WatchRequestSchema, '{"createRequest":{"filters":["NOPUT",1]}}')
+  t.match(messageToJson(WatchRequestSchema, filters), { create_request: { filters: ['NOPUT', 'NODELETE'] } })
+})
+
+t.test('bcrypt: the hashes of others', async (t) => {
+  // Solar Designer's crypt_blowfish, wrapper.c, and a hash of libxcrypt's.
+  t.ok(await bcryptMatches('$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW', 'U*U'))
+  t.ok(await bcryptMatches('$2a$04$bDY4V6fSdMg3heCEZIgoVejXNse5NtlCbhITcx/Wxp8MqQaL.DLa6', 'p\u00e4ssw\u00f6rt'))
+  t.notOk(await bcryptMatches('$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW', 'U*V'))
+  t.notOk(await bcryptMatches('plain', 'plain'))
+  const hash = await bcryptHash('', 4)
+  t.match(hash, /^\$2a\$04\$[./A-Za-z0-9]{53}$/)
+  t.ok(await bcryptMatches(hash, ''))
+  await t.rejects(bcryptHash('x'.repeat(73), 4), { message: 'bcrypt: password length exceeds 72 bytes' })
+})
+
+t.test('auth: what a permission covers', async (t) => {
+  const auth = new AuthStore()
+  auth.addRole('root')
+  auth.addUser('root', '', true)
+  auth.grantRole('root', 'root')
+  auth.addRole('r')
+  auth.addUser('u', '', true)
+  auth.grantRole('u', 'r')
+  const grant = (permType: Permission_Type, key: string, end = ''): void =>
+    auth.grantPermission('r', { permType, key: keyBytes(key), rangeEnd: keyBytes(end) } as never)
+  const { READ, WRITE, READWRITE } = Permission_Type
+  grant(READ, 'b', 'c')
+  grant(READWRITE, 'c', 'd')
+  grant(WRITE, 'w')
+  grant(READ, 'x', '\0')
+  t.equal(
+    refusal(() => grant(READ, 'z', 'a')),
+    'InvalidArgument: etcdserver: invalid auth management',
+  )
+  auth.enable()
+  const who = () => ({ username: 'u', revision: auth.revision })
+  const denied = 'PermissionDenied: etcdserver: permission denied'
+  const reads = (key: string, end = ''): string =>
+    refusal(() => auth.requireRead(who(), keyBytes(key), keyBytes(end))).replace('nothing refused', 'yes')
+  t.strictSame(
+    [reads('b'), reads('bzz'), reads('b', 'd'), reads('b', 'd\0'), reads('a', 'c'), reads('d'), reads('w')],
+    ['yes', 'yes', 'yes', denied, denied, denied, denied],
+    'two that touch are one',
+  )
+  t.strictSame([reads('x', '\0'), reads('y', 'z'), reads('w', '\0')], ['yes', 'yes', denied])
+  t.equal(
+    refusal(() => auth.requireWrite(who(), keyBytes('w'))),
+    'nothing refused',
+  )
+  t.equal(
+    refusal(() => auth.requireWrite(who(), keyBytes('b'))),
+    denied,
+  )
+  const before = who()
+  auth.revokePermission('r', keyBytes('b'), keyBytes('c'))
+  t.equal(
+    refusal(() => auth.requireRead(before, keyBytes('c'))),
+    'InvalidArgument: etcdserver: revision of auth store is old',
+  )
+  t.equal(reads('b'), denied)
+  t.equal(
+    refusal(() => auth.requireRead(undefined, keyBytes('c'))),
+    'InvalidArgument: etcdserver: user name is empty',
+  )
+  t.equal(
+    refusal(() => auth.requireAdmin(who())),
+    denied,
+  )
+  t.equal(
+    refusal(() => auth.requireAdmin({ username: 'ghost', revision: 1n })),
+    'FailedPrecondition: etcdserver: user name not found',
+  )
+})
+
+t.test('auth: a token lasts while it is used', async (t) => {
+  let now = 0
+  const tokens = new SimpleTokens(1000, () => now)
+  t.equal(tokens.userOf(tokens.assign('u', 'early', 1n)), undefined, 'without users there are none')
+  tokens.enabled()
+  t.match(tokens.newPrefix(), /^[a-zA-Z]{16}$/)
+  const token = tokens.assign('u', 'prefix', 7n)
+  t.equal(token, 'prefix.7')
+  now = 999
+  t.equal(tokens.userOf(token), 'u')
+  now = 1998
+  t.equal(tokens.userOf(token), 'u')
+  now = 2998
+  t.equal(tokens.userOf(token), undefined)
+  const other = tokens.assign('v', 'other', 8n)
+  tokens.userInvalidated('v')
+  t.equal(tokens.userOf(other), undefined)
+})
+
+t.test('cluster: what a change of the membership is refused with', async (t) => {
+  const members = new Members(1)
+  const add = (id: bigint, url: string, isLearner = false): void =>
+    members.apply({ kind: 'add', id, peerUrls: [url], isLearner })
+  add(1n, 'https://a:1')
+  members.setAttributes(1n, 'a', ['https://a:2'])
+  t.ok(members.isReadyToAdd(), 'one that has started may take a second in')
+  t.notOk(members.isReadyToRemove(1n))
+  t.equal(
+    refusal(() => add(2n, 'https://a:1')),
+    'FailedPrecondition: etcdserver: Peer URLs already exists',
+  )
+  t.equal(
+    refusal(() => add(1n, 'https://b:1')),
+    'FailedPrecondition: etcdserver: member ID already exist',
+  )
+  add(3n, 'https://c:1', true)
+  t.equal(
+    refusal(() => add(4n, 'https://d:1', true)),
+    'FailedPrecondition: etcdserver: too many learner members in cluster',
+  )
+  members.apply({ kind: 'promote', id: 3n })
+  t.notOk(members.isReadyToAdd(), 'a third one would leave one of three')
+  t.equal(
+    refusal(() => members.apply({ kind: 'promote', id: 3n })),
+    'FailedPrecondition: etcdserver: can only promote a learner member',
+  )
+  members.apply({ kind: 'update', id: 3n, peerUrls: ['https://c:9'] })
+  members.apply({ kind: 'remove', id: 3n })
+  const gone = 'NotFound: etcdserver: member not found'
+  t.equal(
+    refusal(() => add(3n, 'https://c:1')),
+    gone,
+    'who was removed does not come back',
+  )
+  t.equal(
+    refusal(() => members.apply({ kind: 'remove', id: 9n })),
+    gone,
+  )
+  const changes = [
+    { kind: 'add', id: 2n ** 64n - 1n, peerUrls: ['https://x:1'], isLearner: true, clientUrls: [] },
+    { kind: 'promote', id: 5n },
+    { kind: 'update', id: 5n, peerUrls: ['https://y:1'] },
+    { kind: 'remove', id: 5n },
+  ] as const
+  for (const change of changes) t.strictSame(membershipChangeOf(confChangeOf(change, 1n)), change, change.kind)
+  t.equal(
+    confChangeOf(changes[0], 1n).context.toString(),
+    '{"id":18446744073709551615,"peerURLs":["https://x:1"],"isLearner":true}',
+    'as Go writes it',
+  )
+  t.strictSame(normalPeerUrls([' http://[::1]:2380 ', 'http://10.0.0.1:1']), ['http://10.0.0.1:1', 'http://[::1]:2380'])
+  for (const url of ['', 'nope', 'https://a', 'https://a:b', 'https://a:1/x', 'ftp://a:1', 'https://:1'])
+    t.equal(
+      refusal(() => normalPeerUrls([url])),
+      'InvalidArgument: etcdserver: given member URLs are invalid',
+      url,
+    )
+})
+
+t.test('settings: feature gates and a configuration file', async (t) => {
+  t.strictSame(
+    parseFeatureGates('InitialCorruptCheck=true,LeaseCheckpoint=0'),
+    new Map([
+      ['InitialCorruptCheck', true],
+      ['LeaseCheckpoint', false],
+    ]),
+  )
+  t.equal(
+    refusal(() => parseFeatureGates('Nope=true')),
+    'unrecognized feature gate: Nope',
+  )
+  t.equal(
+    refusal(() => parseFeatureGates('LeaseCheckpoint')),
+    'missing bool value for LeaseCheckpoint',
+  )
+  t.match(
+    refusal(() => parseFeatureGates('LeaseCheckpoint=ja')),
+    'invalid value of LeaseCheckpoint=ja, err: strconv.ParseBool: parsing "ja": invalid syntax',
+  )
+  const file = join(folder(t), 'etcd.yaml')
+  writeFileSync(
+    file,
+    'name: m7\nunknown: 1\nquota-backend-bytes: 4096\ncipher-suites: [A, B]\nwatch-progress-notify-interval: 5000000000\n' +
+      'client-transport-security:\n  cert-file: c.crt\n  client-cert-auth: true\npeer-transport-security:\n  allowed-cn: x\n',
+  )
+  const flags = await flagsOfFile(file, FLAGS)
+  t.equal(flags.string('name'), 'm7')
+  t.equal(flags.number('quota-backend-bytes'), 4096)
+  t.equal(flags.string('cipher-suites'), 'A,B')
+  t.equal(flags.durationMs('watch-progress-notify-interval'), 5000)
+  t.equal(flags.string('cert-file'), 'c.crt')
+  t.ok(flags.bool('client-cert-auth'))
+  t.equal(flags.string('peer-cert-allowed-cn'), 'x')
+  t.equal(flags.isSet('data-dir'), false)
+  await t.rejects(flagsOfFile(`${file}x`, FLAGS), { message: `open ${file}x: no such file or directory` })
+  writeFileSync(file, 'max-txn-ops: many\n')
+  await t.rejects(flagsOfFile(file, FLAGS), {
+    message: /cannot unmarshal string into Go struct field configYAML.max-txn-ops/,
+  })
+})
+
+t.test('lock, election and quota, by the services of a member', async (t) => {
+  const member = new Member({
+    name: 'm',
+    dataDir: folder(t),
+    peerUrls: ['http://127.0.0.1:1'],
+    clientUrls: [],
+    clusterToken: 'x',
+    fsync: false,
+    quotaBytes: 16_000_000,
+    onFailure: (error) => t.fail(error),
+  })
+  t.teardown(() => member.close())
+  await member.publish()
+  const all = methods(member, { maxTxnOps: 128, quotaBytes: 0, maxRequestBytes: 2_000_000, progressIntervalMs: 60_000 })
+  const leaving: (() => void)[] = []
+  const call: Call = {
+    caller: { local: '', remote: '' },
+    metadata: () => undefined,
+    onGone: (listener) => leaving.push(listener),
+  }
+  const ask = async (name: string, json: Record<string, JsonValue>): Promise<Record<string, JsonValue>> => {
+    const { desc, serve } = all.get(`/${name}`) as UnaryMethod
+    const request = messageFromJson(desc.input, json)
+    const reply = await serve(request as never, call, toBinary(desc.input, request))
+    return messageToJson(desc.output, reply as never) as Record<string, JsonValue>
+  }
+  const lease = async (ID: string): Promise<unknown> => ask('etcdserverpb.Lease/LeaseGrant', { ID, TTL: '60' })
+  await lease('16')
+  await lease('17')
+  await lease('18')
+  const name = base64('m')
+  const { key } = await ask('v3lockpb.Lock/Lock', { name, lease: '16' })
+  t.equal(key, base64('m/10'), 'the key ends with the lease, in hexadecimal')
+  const second = ask('v3lockpb.Lock/Lock', { name, lease: '17' })
+  const impatient = ask('v3lockpb.Lock/Lock', { name, lease: '18' })
+  while (leaving.length < 2) await new Promise((resolve) => void setImmediate(resolve))
+  leaving[1]!()
+  await t.rejects(impatient, { code: 'Canceled' })
+  await ask('v3lockpb.Lock/Unlock', { key: key! })
+  t.equal((await second)['key'], base64('m/11'), 'the next one has its turn')
+  await t.rejects(ask('v3lockpb.Lock/Lock', { name, lease: '99' }), {
+    code: 'Unknown',
+    message: 'etcdserver: requested lease not found',
+  })
+
+  const won = await ask('v3electionpb.Election/Campaign', { name: base64('e'), lease: '16', value: base64('ann') })
+  const leader = won['leader'] as Record<string, JsonValue>
+  await ask('v3electionpb.Election/Proclaim', { leader, value: base64('eve') })
+  const shown = await ask('v3electionpb.Election/Leader', { name: base64('e') })
+  t.match(shown['kv'], { key: base64('e/10'), value: base64('eve'), lease: '16' })
+  await ask('v3electionpb.Election/Resign', { leader })
+  await t.rejects(ask('v3electionpb.Election/Proclaim', { leader, value: '' }), { message: 'election: not leader' })
+  await t.rejects(ask('v3electionpb.Election/Leader', { name: base64('e') }), { message: 'election: no leader' })
+
+  const put = (size: number): Promise<unknown> =>
+    ask('etcdserverpb.KV/Put', { key: base64('fill'), value: Buffer.alloc(size).toString('base64') })
+  const space = { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' }
+  for (let count = 0; count < 40; count += 1) {
+    try {
+      await put(1_000_000)
+    } catch (error) {
+      t.match(error, space)
+      break
+    }
+  }
+  await t.rejects(put(1), space, 'the alarm refuses what would fit')
+  const { errors } = await ask('etcdserverpb.Maintenance/Status', {})
+  t.match(errors, [/^memberID:\d+ alarm:NOSPACE $/])
+  t.match(await ask('etcdserverpb.KV/DeleteRange', { key: base64('fill') }), { deleted: '1' })
+  const revision = String(member.state.store.revision)
+  await ask('etcdserverpb.KV/Compact', { revision })
+  await ask('etcdserverpb.Maintenance/Defragment', {})
+  const memberID = String(member.memberId)
+  await ask('etcdserverpb.Maintenance/Alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE', memberID })
+  await put(1)
+})
+
+t.test('a sample of the recorded requests to the gateway', async (t) => {
+  const replay = new GatewayReplay()
+  t.teardown(() => replay.end())
+  const rows = recorded<GatewayRow>('gateway.json')
+    .filter(({ profile }) => profile === 'mtls')
+    .filter(({ id }, index) => index % SAMPLE_STEP === 0 && !(id in EXCEPTIONS))
+  for (const row of rows) t.equal((await replay.replay(row))?.got, undefined, row.id)
+  t.ok(rows.length > 8)
+})
