@@ -1,11 +1,13 @@
 /** A real kubectl, 1.29 or newer, against the cluster as kubeadm leaves it. */
 import t from 'tap'
 import { execFile, spawnSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { startCluster } from '../../lib/cluster/start-cluster.ts'
 import { loadPosture } from '../../lib/posture/posture.ts'
+import { createRequest } from '../../lib/x509/odd.ts'
 import { parseDocument } from '../../lib/settings/yaml.ts'
 
 const OLDEST_MINOR = 29
@@ -130,6 +132,54 @@ t.test('kubectl', { skip: kubectl ? false : 'no kubectl >= 1.29 is installed' },
     t.match(await ask('get', 'secret', 'login', '-n', 'lab'), /NotFound/)
     t.equal(await ask('delete', 'namespace', 'lab', '--timeout=20s'), 'namespace "lab" deleted')
     t.match(await ask('get', 'namespace', 'lab'), /NotFound/)
+  })
+
+  await t.test('apply, explain, services and certificate requests', async (t) => {
+    const map = (data: string, more = ''): string =>
+      `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\n${more}data: {${data}}\n`
+    const apply = async (stdin: string, ...words: string[]): Promise<string> => {
+      const { code, out, err } = await run(['apply', '-f', '-', ...words], { stdin })
+      return code === 0 ? out : `exit ${code}: ${err}`
+    }
+    t.equal(await apply(map('a: "1"')), 'configmap/applied created')
+    t.equal(await apply(map('a: "1"')), 'configmap/applied unchanged')
+    t.equal(await apply(map('b: "2"')), 'configmap/applied configured')
+    t.equal(await ask('get', 'configmap', 'applied', '-o', 'jsonpath={.data}'), '{"b":"2"}')
+    t.equal(await apply(map('c: "3"'), '--server-side', '--force-conflicts'), 'configmap/applied serverside-applied')
+    t.match(await apply(map('a: "1"', 'nope: 1\n')), /strict decoding error: unknown field "nope"/)
+    t.match(
+      await apply('apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n'),
+      /no matches for kind "Deployment" in version "apps\/v1"/,
+    )
+    t.match(await ask('explain', 'pod.spec.containers'), /^FIELD: containers <\[\]Container>/m)
+    t.match(await ask('explain', 'pod.spec.containers'), /^ {2}image\t<string>$/m)
+    t.equal(await ask('create', 'service', 'clusterip', 'made', '--tcp=80:8080'), 'service/made created')
+    t.match(await table('get', 'service', 'made'), [['made', 'ClusterIP', /^10\.\d+\.\d+\.\d+$/, '<none>', '80/TCP']])
+    t.match(await ask('describe', 'service', 'kubernetes'), /^Endpoints: +127\.\d+\.1\.1:6443$/m)
+    t.match(await ask('create', 'deployment', 'd', '--image=x'), /the server could not find the requested resource/)
+
+    const { request } = await createRequest({ commonName: 'jane', organizations: ['dev'] })
+    const spec = {
+      request: Buffer.from(request).toString('base64'),
+      signerName: 'kubernetes.io/kube-apiserver-client',
+      usages: ['client auth'],
+      expirationSeconds: 3600,
+    }
+    const csr = { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'jane' } }
+    t.match(
+      await apply(JSON.stringify({ ...csr, spec })),
+      /^certificatesigningrequest\.certificates\.k8s\.io\/jane created$/,
+    )
+    t.match(await ask('certificate', 'approve', 'jane'), /jane approved$/)
+    t.match(
+      await ask('wait', '--for=jsonpath={.status.certificate}', 'csr/jane', '--timeout=10s'),
+      /^certificatesigningrequest\.certificates\.k8s\.io\/jane condition met$/,
+    )
+    t.match(await table('get', 'csr', 'jane'), [
+      ['jane', /s$/, 'kubernetes.io/kube-apiserver-client', 'kubernetes-admin', '60m', 'Approved,Issued'],
+    ])
+    const certificate = Buffer.from(await ask('get', 'csr', 'jane', '-o', 'jsonpath={.status.certificate}'), 'base64')
+    t.match(new X509Certificate(certificate), { subject: 'O=dev\nCN=jane', issuer: 'CN=kubernetes' })
   })
 
   await t.test('exec and logs', async (t) => {
