@@ -17,6 +17,7 @@ import { crc32c } from '../../../lib/etcd/crc32c.ts'
 import type { ConfState, HardState, RaftEntry, WalMetadata } from '../../../lib/etcd/raft-entry.ts'
 import { readWal, WAL_FOLDER, type WalContents } from '../../../lib/etcd/wal-read.ts'
 import { BboltFile } from './bbolt-file.ts'
+import type { ScanVisitor } from './tree-page.ts'
 import { BUCKETS, type BucketName, META } from './schema.ts'
 import { loadSnapshots, saveSnapshot, type RaftSnapshot } from './snap-folder.ts'
 import { syncFolder, WriteAheadLog } from './write-ahead-log.ts'
@@ -149,6 +150,11 @@ export class Backend {
     return this.#db.entries(bucket, from)
   }
 
+  /** Tells of each entry in order where in a page of the file its key, its value and its end are; the page stays as it is. */
+  scan(bucket: BucketName, visit: ScanVisitor): void {
+    this.#db.scan(bucket, visit)
+  }
+
   /** Everything that this entry did has been put: the next commit may say so. */
   applied({ index, term }: Pick<RaftEntry, 'index' | 'term'>): void {
     this.#applied = { index, term }
@@ -209,10 +215,19 @@ export class Backend {
    * The db as it is now, in chunks, and then the SHA-256 of it all (api/v3rpc/maintenance.go, Snapshot). The state does
    * not change while it is read, whatever is written meanwhile.
    */
-  async snapshot(): Promise<{ bytes: number; chunks: Generator<{ blob: Buffer; remainingBytes: number }> }> {
+  async snapshot(): Promise<{
+    bytes: number
+    /** The last entry that it has. */
+    index: number
+    term: number
+    chunks: Generator<{ blob: Buffer; remainingBytes: number }>
+  }> {
+    let [index, term] = [0, 0]
     let reader: ReturnType<BboltFile['openReader']> | undefined
     await this.#afterAll(async () => {
       await this.#commit()
+      index = this.#number(META.consistentIndex)
+      term = this.#number(META.term)
       reader = this.#db.openReader()
     })
     const { bytes, read, close } = reader!
@@ -232,7 +247,7 @@ export class Backend {
         close()
       }
     }
-    return { bytes, chunks: chunks() }
+    return { bytes, index, term, chunks: chunks() }
   }
 
   /** Writes the db anew without what is free in it; what was deleted is gone from the disk then, but for the log. */

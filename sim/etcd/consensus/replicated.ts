@@ -23,9 +23,14 @@ import { RequestIds } from './request-ids.ts'
 /** The disk of a member (sim/etcd/backend/backend.ts). */
 export interface ReplicatedStorage extends RaftStorage {
   commit(): Promise<void>
-  snapshot(): Promise<{ chunks: Iterable<{ blob: Buffer; remainingBytes: number }> }>
+  snapshot(): Promise<{ index: number; term: number; chunks: Iterable<DatabaseChunk> }>
   receive(index: number, database: AsyncIterable<Uint8Array>): Promise<void>
   takeReceived(index: number): Promise<void>
+}
+
+interface DatabaseChunk {
+  blob: Buffer
+  remainingBytes: number
 }
 
 export interface ReplicatedOptions {
@@ -235,12 +240,15 @@ export class Replicated implements Door {
       },
       requestId: ({ type, data }) =>
         type === ENTRY_TYPE.normal ? decodeRaftRequest(data).id : decodeConfChange(data).id,
-      image: () => ({ data: membership(), database: Readable.from(databaseOf(storage)) }),
+      image: async () => {
+        const { index, term, chunks } = await storage.snapshot()
+        return { index, term, data: membership(), database: Readable.from(databaseOf(chunks)) }
+      },
       receive: ({ index }, database) => storage.receive(index, database),
       restore: async ({ index }: Snapshot) => {
         await storage.takeReceived(index)
         reload()
-        appliedBefore = Math.max(index, applier.index)
+        appliedBefore = index
         this.#meetMembers()
       },
       checkpoint: async () => {
@@ -266,9 +274,9 @@ export class Replicated implements Door {
 }
 
 /** All of it but the checksum at the end, which is for those who keep it as a file. */
-async function* databaseOf(storage: ReplicatedStorage): AsyncGenerator<Buffer> {
+function* databaseOf(chunks: Iterable<DatabaseChunk>): Generator<Buffer> {
   let last: Buffer | undefined
-  for (const { blob } of (await storage.snapshot()).chunks) {
+  for (const { blob } of chunks) {
     if (last) yield last
     last = blob
   }

@@ -2,6 +2,7 @@
  * A member's part in the group: Raft with a clock, a disk, peers and a state machine (server/etcdserver/raft.go and server.go).
  * What is proposed here is answered with what applying it at this member gave.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { ENTRY_TYPE } from '../../../lib/etcd/raft-entry.ts'
 import type { Transport } from '../peer/transport.ts'
 import { voterChangesOf } from '../raft/conf-change.ts'
@@ -233,11 +234,21 @@ export class Replica<Result> {
   }
 
   #send(message: Message): void {
+    if (message.type !== 'snapshot') return this.#options.transport.send(message)
+    this.#sendSnapshot(message).catch(() => this.reportSnapshot(message.to, false))
+  }
+
+  /** What Raft has in mind is only where it stands: the state goes along as it is by now. */
+  async #sendSnapshot(message: Message): Promise<void> {
     const { transport, machine } = this.#options
-    if (message.type !== 'snapshot') return transport.send(message)
-    // What Raft has in mind is only where it stands: the state goes along as it is now.
-    const { data, database } = machine.image()
-    transport.sendSnapshot({ ...message, snapshot: { ...this.#snapshotOfNow(), data } }, database)
+    const { confState } = this.#raft
+    const { database, ...image } = await machine.image()
+    if (isDeepStrictEqual(confState, this.#raft.confState)) {
+      return transport.sendSnapshot({ ...message, snapshot: { ...image, confState } }, database)
+    }
+    // Who the members were as of that entry is not known any more: the next one will say.
+    database.destroy()
+    this.reportSnapshot(message.to, false)
   }
 
   #snapshotOfNow(): Snapshot {

@@ -10,8 +10,8 @@ export interface StateMachine<Result> {
   apply(entry: Entry, known: unknown): { result: Result; isVoid?: boolean }
   /** By which a proposer finds its own again. */
   requestId(entry: Entry): bigint
-  /** Its state as of the last entry applied, for a member that is too far behind: what the snapshot says, and the database. */
-  image(): { data: Buffer; database: Readable }
+  /** For a member that is too far behind: the database as of an entry applied lately, and what else the snapshot says. */
+  image(): Promise<{ index: number; term: number; data: Buffer; database: Readable }>
   /** Takes a leader's database in; it becomes this member's own with `restore`. */
   receive(snapshot: Snapshot, database: AsyncIterable<Buffer>): Promise<void>
   restore(snapshot: Snapshot): Promise<void>

@@ -66,12 +66,14 @@ class Registers implements StateMachine<string> {
   values = new Map<string, string>()
   readonly #onMember: (id: NodeId, urls: readonly string[] | undefined) => void
   #received: string | undefined
+  #last = { index: 0, term: 0 }
 
   constructor(onMember: (id: NodeId, urls: readonly string[] | undefined) => void) {
     this.#onMember = onMember
   }
 
-  apply({ type, data }: Entry): { result: string } {
+  apply({ type, data, index, term }: Entry): { result: string } {
+    this.#last = { index, term }
     if (data.length === 0) return { result: '' }
     if (type === ENTRY_TYPE.normal) {
       const [put] = putsOf(decodeRaftRequest(data))
@@ -88,8 +90,9 @@ class Registers implements StateMachine<string> {
     return type === ENTRY_TYPE.normal ? decodeRaftRequest(data).id : decodeConfChange(data).id
   }
 
-  image(): { data: Buffer; database: Readable } {
-    return { data: Buffer.alloc(0), database: Readable.from([Buffer.from(JSON.stringify([...this.values]))]) }
+  async image() {
+    const database = Readable.from([Buffer.from(JSON.stringify([...this.values]))])
+    return { ...this.#last, data: Buffer.alloc(0), database }
   }
 
   async receive(_: Snapshot, database: AsyncIterable<Buffer>): Promise<void> {
@@ -98,7 +101,8 @@ class Registers implements StateMachine<string> {
     this.#received = Buffer.concat(pieces).toString()
   }
 
-  async restore(): Promise<void> {
+  async restore({ index, term }: Snapshot): Promise<void> {
+    this.#last = { index, term }
     this.values = new Map(JSON.parse(this.#received!) as [string, string][])
   }
 
