@@ -1,5 +1,6 @@
 /** A serving pair looked at as Go's tls.X509KeyPair does: what signs, and that certificate and key belong together. */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { certificatePem } from '../x509/der-writer.ts'
 import { parseCertificate } from '../x509/parse.ts'
 import { certificatesFromPem, pemBlocks } from '../x509/pem.ts'
 import type { ServingKey } from './answer-hello.ts'
@@ -22,7 +23,7 @@ export function servingKeyOf({ cert, key }: KeyPair): ServingKey {
   parseCertificate(leaf)
   const privateKey = readPrivateKey(key)
   const spki = { type: 'spki', format: 'der' } as const
-  const wanted = createPublicKey({ key: certificatePem(leaf), format: 'pem' })
+  const wanted = readPublicKey(leaf)
   const type = servingKind(wanted)
   if (!createPublicKey(privateKey).export(spki).equals(wanted.export(spki))) {
     const matches = wanted.asymmetricKeyType === privateKey.asymmetricKeyType
@@ -49,6 +50,11 @@ function readPrivateKey(pem: string): KeyObject {
   }
 }
 
-function certificatePem(der: Buffer): string {
-  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`
+/** A certificate that Go can read and OpenSSL cannot holds no key that either could serve with. */
+function readPublicKey(leaf: Buffer): KeyObject {
+  try {
+    return createPublicKey(certificatePem(leaf))
+  } catch {
+    throw new Error('tls: unknown public key algorithm')
+  }
 }
