@@ -16,6 +16,7 @@ import {
 import { BboltError, newestMeta, rootOfBucket } from '../../../lib/etcd/bbolt-read.ts'
 import { lockFile } from './file-lock.ts'
 import { PageSpace } from './page-space.ts'
+import type { ScanVisitor } from './tree-page.ts'
 import { HIGHEST_TREE, Tree, type PageStore, type TreeSettings } from './tree.ts'
 
 /** Revisions come in order, so their pages are filled almost; elsewhere half (backend/batch_tx.go, UnsafeSeqPut). */
@@ -114,6 +115,10 @@ export class BboltFile {
   /** In order of keys, from the first on that is not less; the bucket must not be written to meanwhile. */
   *entries(bucket: string, from = ''): Generator<[key: string, value: Uint8Array]> {
     yield* this.#buckets.get(bucket)?.entries(from) ?? []
+  }
+
+  scan(bucket: string, visit: ScanVisitor): void {
+    this.#buckets.get(bucket)?.scan(visit)
   }
 
   /** One at a time: the next one begins when this one has resolved. */

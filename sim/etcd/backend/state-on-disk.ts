@@ -4,7 +4,13 @@
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { RoleSchema, UserSchema } from '../../../lib/etcd/auth_pb.ts'
-import { decodeKeyValue, encodeKeyValue, parseRevisionKey, revisionKey } from '../../../lib/etcd/key-value.ts'
+import {
+  decodeKeyValue,
+  encodeKeyValue,
+  parseRevisionKey,
+  revisionKey,
+  scanKeyValue,
+} from '../../../lib/etcd/key-value.ts'
 import { Event_EventType, KeyValueSchema, type KeyValue } from '../../../lib/etcd/kv_pb.ts'
 import { ProtoWriter, readProto } from '../../../lib/etcd/protobuf.ts'
 import { voters, type ConfState, type RaftEntry } from '../../../lib/etcd/raft-entry.ts'
@@ -115,20 +121,20 @@ export class StateOnDisk {
     const compacted = this.#compactedAt(META.finishedCompaction)
     const scheduled = this.#compactedAt(META.scheduledCompaction)
     const reached = scheduled > compacted ? scheduled : compacted
-    this.#state.store.load(this.#versions(), { compacted, reached })
+    this.#state.store.load((take) => this.#readVersions(take), { compacted, reached })
   }
 
-  *#versions(): Generator<{ key: string; version: Version }> {
-    for (const [name, bytes] of this.#backend.entries('key')) {
-      const at = parseRevisionKey(Buffer.from(name, 'latin1'))
-      if (!at) throw new Error(`[db_key] bucket key: ${Buffer.from(name, 'latin1').toString('hex')} is no revision`)
+  #readVersions(take: (key: string, version: Version, lease: bigint) => void): void {
+    this.#backend.scan('key', (page, keyStart, start, end) => {
+      const at = parseRevisionKey(page, keyStart, start)
+      if (!at) throw new Error(`[db_key] bucket key: ${page.toString('hex', keyStart, start)} is no revision`)
       // `etcdutl snapshot restore --bump-revision` leaves an empty one to count on from.
-      if (bytes.length === 0) continue
-      const stored = decodeKeyValue(bytes as Buffer)
-      const kv = at.isTombstone ? undefined : keyValueOf(stored)
-      const version = { revision: BigInt(at.main), sub: at.sub, kv }
-      yield { key: stored.key.toString('latin1'), version }
-    }
+      if (start === end) return
+      const { key, lease } = scanKeyValue(page, start, end)
+      const revision = BigInt(at.main)
+      if (at.isTombstone) take(key, { revision, sub: at.sub, kv: undefined }, 0n)
+      else take(key, new StoredVersion(revision, at.sub, page, start, end), lease)
+    })
   }
 
   #compactedAt(key: string): bigint {
@@ -257,6 +263,33 @@ export class StateOnDisk {
     const gone = [...this.#backend.entries(bucket)].flatMap(([key]) => (wanted.has(key) ? [] : [key]))
     for (const key of gone) this.#backend.delete(bucket, key)
     for (const [key, value] of wanted) this.#put(bucket, key, value)
+  }
+}
+
+/** A version as the file has it, which is made a message when somebody wants it. */
+class StoredVersion implements Version {
+  readonly revision: bigint
+  readonly sub: number
+  /** Undefined once it was wanted. */
+  #page: Buffer | undefined
+  readonly #start: number
+  readonly #end: number
+  #kv: KeyValue | undefined
+
+  constructor(revision: bigint, sub: number, page: Buffer, start: number, end: number) {
+    this.revision = revision
+    this.sub = sub
+    this.#page = page
+    this.#start = start
+    this.#end = end
+  }
+
+  get kv(): KeyValue {
+    if (this.#page) {
+      this.#kv = keyValueOf(decodeKeyValue(this.#page.subarray(this.#start, this.#end)))
+      this.#page = undefined
+    }
+    return this.#kv!
   }
 }
 

@@ -88,6 +88,21 @@ export function findInLeaf(page: Buffer, key: string): Uint8Array | undefined {
   return undefined
 }
 
+/** Tells of each element of a leaf where in the page its key, its value and its end are. @throws RangeError */
+export function scanLeaf(page: Buffer, visit: ScanVisitor): void {
+  const { id, count } = readPageHeader(page)
+  for (let index = 0; index < count; index += 1) {
+    const at = PAGE_HEADER_BYTES + index * ELEMENT_BYTES
+    const start = at + page.readUInt32LE(at + 4)
+    const value = start + page.readUInt32LE(at + 8)
+    const end = value + page.readUInt32LE(at + 12)
+    if (end > page.length) throw new RangeError(`page ${id}: element ${index} lies outside`)
+    visit(page, start, value, end)
+  }
+}
+
+export type ScanVisitor = (page: Buffer, keyStart: number, valueStart: number, end: number) => void
+
 export function elementBytes(content: Leaf | Branch, index: number): number {
   if (content.kind === 'branch') return ELEMENT_BYTES + content.children[index]!.firstKey.length
   return ELEMENT_BYTES + content.keys[index]!.length + content.values[index]!.length

@@ -62,21 +62,25 @@ export class Store {
     this.#listener = listener
   }
 
-  /** Takes in what a disk held in place of whatever was here, in order of revisions, how far it was compacted, and which revision there was at least. */
+  /**
+   * Takes in what a disk held in place of whatever was here: `read` hands over each version in order of revisions. How far
+   * it was compacted, and which revision there was at least, the disk says as well.
+   */
   load(
-    versions: Iterable<{ key: string; version: Version }>,
+    read: (take: (key: string, version: Version, lease: bigint) => void) => void,
     { compacted, reached }: { compacted: bigint; reached: bigint },
   ): void {
+    const leaseOf = new Map<string, bigint>()
     this.index.clear()
     this.#history = []
     this.#revision = FIRST_REVISION
-    for (const { key, version } of versions) {
-      const lease = this.index.latest(key)?.lease ?? 0n
-      if (lease !== 0n) this.leases.detach(lease, key)
+    read((key, version, lease) => {
       this.index.set(key, version)
-      if (version.kv && version.kv.lease !== 0n) this.leases.attach(version.kv.lease, key)
+      if (lease !== 0n) leaseOf.set(key, lease)
+      else if (leaseOf.size > 0) leaseOf.delete(key)
       this.#revision = version.revision
-    }
+    })
+    for (const [key, lease] of leaseOf) this.leases.attach(lease, key)
     // The latest revisions may have been deletions that a compaction took away.
     if (reached > this.#revision) this.#revision = reached
     this.#compacted = compacted > 0n ? compacted : -1n
