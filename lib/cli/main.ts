@@ -31,7 +31,7 @@ program
   .argument('[id...]', 'aim/name, name, or name:variant; all where none is given')
   .option(
     '-p, --posture <posture...>',
-    'open, kubeadm, hardened, or a folder shaped as one of them; all where none is given',
+    'a shipped one by name, or a folder shaped as one of them; all shipped ones where none is given',
   )
   .option('--json', 'one JSON row per line on stdout')
   .option('--baseline <file>', 'rows of an earlier --json; exit 1 when a row differs')
@@ -59,7 +59,7 @@ program
 program
   .command('up')
   .description('Keep a cluster running and say how to reach it.')
-  .option('-p, --posture <posture>', 'open, kubeadm, hardened, or a folder shaped as one of them', 'kubeadm')
+  .option('-p, --posture <posture>', 'a shipped one by name, or a folder shaped as one of them', 'kubeadm')
   .option('--timing', 'say where the time of the start went')
   .option(
     '--with <component=path...>',
