@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -29,6 +30,8 @@ export async function fillFoothold(
 ): Promise<void> {
   for (const [name, holding] of Object.entries(foothold.holds)) {
     if ('stolen' in holding) copyFileSync(join(cluster.hostFolder(holding.host), holding.stolen), join(folder, name))
+    // What leaks goes on leaking: a foothold is filled more than once.
+    if ('stolenFolder' in holding) rmSync(join(folder, name), { recursive: true, force: true })
     if ('stolenFolder' in holding)
       copyFolder(join(cluster.hostFolder(holding.host), holding.stolenFolder), join(folder, name))
     if ('sessionKeysOf' in holding) writeFileSync(join(folder, name), cluster.sessionKeys(holding.sessionKeysOf))

@@ -150,8 +150,13 @@ export class Operator {
   async use(use: ToolUse): Promise<ToolReply> {
     const { cluster, user } = this.#options.kubeconfig
     const { certificateAuthorityData: caPem, server: url } = cluster
-    const { clientCertificateData: cert, clientKeyData: key } = user
-    const server = { url, ...(caPem ? { caPem } : {}), ...(cert && key ? { keyPair: { cert, key } } : {}) }
+    const { clientCertificateData: cert, clientKeyData: key, token } = user
+    const server = {
+      url,
+      ...(caPem ? { caPem } : {}),
+      ...(cert && key ? { keyPair: { cert, key } } : {}),
+      ...(token ? { token } : {}),
+    }
     return useTool(use, server, this.#options.witness ?? (() => {}))
   }
 

@@ -24,7 +24,7 @@ export interface ToolUse {
   policy?: TlsPolicy
   /** Verifies nobody; by default the server is verified by the administrator's CA. */
   insecureSkipVerify?: boolean
-  /** The administrator's own unless told otherwise; null: none. */
+  /** The administrator's own unless told otherwise, and so is the token; null: neither. */
   keyPair?: KeyPair | null
   token?: string
   /** What must be noted as having crossed if it did, beside what is sent in the clear of the request. */
@@ -37,6 +37,7 @@ export interface ToolServer {
   url: string
   caPem?: string
   keyPair?: KeyPair
+  token?: string
 }
 
 export interface ToolReply {
@@ -57,8 +58,10 @@ export async function useTool(
   try {
     const socket = await dial(use, server, url)
     ends = endsOf(socket)
+    const token = use.token ?? (use.keyPair === undefined ? server.token : undefined)
+    const asked = token === undefined ? use : { ...use, token }
     for (const path of use.before ?? []) await exchange(socket, { tool: use.tool, path }, url.host)
-    const reply = await exchange(socket, use, url.host)
+    const reply = await exchange(socket, asked, url.host)
     socket.destroy()
     if (use.canary !== undefined) {
       const sha256 = createHash('sha256').update(use.canary).digest('hex')

@@ -52,7 +52,11 @@ export async function stage(operator: Operator, variant: Variant, target?: strin
 /** Takes the goal away again, so that a long run's cluster stays small. */
 export async function unstage(operator: Operator, goal: Staged): Promise<void> {
   const { namespace, pod, secret } = goal
-  if (goal.node) await operator.delete(`/api/v1/namespaces/${namespace}/pods/${pod}`)
+  if (goal.node) {
+    await operator.delete(`/api/v1/namespaces/${namespace}/pods/${pod}`)
+    // One that a scenario started beside it would ask for the Secret for ever.
+    await operator.delete(`/api/v1/namespaces/${namespace}/pods/courier-of-${pod}`)
+  }
   await operator.delete(`/api/v1/namespaces/${namespace}/secrets/${secret}`)
 }
 
