@@ -4,20 +4,27 @@
 
 import type { AuthorityName, MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
-import { scenario, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
 import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
 
+const THROUGH: Expectation = { kind: 'through' }
 const NOT_ASKED = { notApplicable: 'nobody asks for a certificate' }
 
 type Minted = MintedCertificate & { signedBy: AuthorityName }
 
-function variant(id: string, title: string, minted: Minted, goal: Goal): Variant {
+function variant(id: string, title: string, minted: Minted, goal: Goal, zeroTrust: Expectation = THROUGH): Variant {
   return {
     id,
     title,
     foothold: bearerOf(`holder of ${minted.signedBy}.key`, minted),
     goal,
-    expect: { open: NOT_ASKED, kubeadm: { kind: 'through' }, hardened: { kind: 'through' } },
+    expect: {
+      open: NOT_ASKED,
+      encrypted: NOT_ASKED,
+      kubeadm: { kind: 'through' },
+      hardened: { kind: 'through' },
+      'zero-trust': zeroTrust,
+    },
     twin: { through: { foothold: bearerOf('holder of a CA key of its own', { ...minted, signedBy: 'foreign-ca' }) } },
   }
 }
@@ -41,6 +48,7 @@ no CRL at all. The keys lie on control-plane hosts, as kube-controller-manager s
       `etcd's CA: a client of etcd`,
       { signedBy: 'etcd-ca', commonName: 'nobody-knows', usages: ['clientAuth'] },
       { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
+      { notApplicable: 'only what is sealed is read from the store: a binding that was put there is none' },
     ),
     variant(
       'c',

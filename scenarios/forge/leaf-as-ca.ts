@@ -4,8 +4,10 @@
 
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
-import { scenario } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
+const UNAUTHORIZED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' }
+const UNKNOWN: Expectation = { kind: 'stopped', by: 'kubelet', layer: 'cert-verify', code: 'unknown_authority' }
 const ADMIN = { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['clientAuth'] } as const
 const SERVER = { commonName: 'kube-apiserver', usages: ['serverAuth'], hosts: ['control-plane-1'] } as const
 const LEAF: Pick<MintedCertificate, 'signedBy'> = { signedBy: { leafOf: 'worker-1' } }
@@ -25,8 +27,10 @@ The chain reaches a trusted root; one bit in it, CA:FALSE, says that it must not
       goal: { read: 'secret' },
       expect: {
         open: { kind: 'through' },
-        kubeadm: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
-        hardened: { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' },
+        encrypted: { notApplicable: 'no client certificate is taken' },
+        kubeadm: UNAUTHORIZED,
+        hardened: UNAUTHORIZED,
+        'zero-trust': UNAUTHORIZED,
       },
       twin: {
         through: { restore: ['apiserver-tls', 'authorization-mode'] },
@@ -40,8 +44,10 @@ The chain reaches a trusted root; one bit in it, CA:FALSE, says that it must not
       goal: { read: 'secret', node: 'worker-2' },
       expect: {
         open: { kind: 'through' },
-        kubeadm: { kind: 'stopped', by: 'kubelet', layer: 'cert-verify', code: 'unknown_authority' },
-        hardened: { kind: 'stopped', by: 'kubelet', layer: 'cert-verify', code: 'unknown_authority' },
+        encrypted: UNKNOWN,
+        kubeadm: UNKNOWN,
+        hardened: UNKNOWN,
+        'zero-trust': UNKNOWN,
       },
       twin: {
         through: { restore: 'apiserver-tls' },

@@ -4,6 +4,7 @@
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Change, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
+const THROUGH: Expectation = { kind: 'through' }
 const NOT_ASKED = { notApplicable: 'nobody asks for a certificate' }
 const FORBIDDEN: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' }
 const UNAUTHORIZED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' }
@@ -23,7 +24,7 @@ function refused(id: string, title: string, subject: Subject, stopped = MASTERS,
     title,
     foothold: shown('odd', subject),
     goal: { read: 'secret' },
-    expect: { open: NOT_ASKED, kubeadm: answer, hardened: answer },
+    expect: { open: NOT_ASKED, encrypted: NOT_ASKED, kubeadm: answer, hardened: answer, 'zero-trust': answer },
     twin: { stopped },
   }
 }
@@ -35,7 +36,7 @@ function taken(id: string, title: string, subject: Subject): Variant {
     title,
     foothold: shown('odd', subject),
     goal: { read: 'secret' },
-    expect: { open: NOT_ASKED, kubeadm: { kind: 'through' }, hardened: { kind: 'through' } },
+    expect: { open: NOT_ASKED, encrypted: NOT_ASKED, kubeadm: THROUGH, hardened: THROUGH, 'zero-trust': THROUGH },
     twin: { through: NOBODY },
   }
 }

@@ -4,9 +4,15 @@
 
 import type { MintedCertificate, Signer } from '../../lib/attacker/foothold.ts'
 import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
-import { scenario, type Variant } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
 const NOT_ASKED = { notApplicable: 'nobody asks for a certificate' }
+const NOT_PERMITTED: Expectation = {
+  kind: 'stopped',
+  by: 'kubelet',
+  layer: 'cert-verify',
+  code: 'name_not_permitted',
+}
 const ADMIN = { commonName: 'platform-admin', organizations: ['system:masters'], usages: ['clientAuth'] } as const
 const SERVER = { commonName: 'kube-apiserver', usages: ['serverAuth'], hosts: ['control-plane-1'] } as const
 const LINK = { from: 'worker-2', to: 'control-plane-1' }
@@ -26,7 +32,14 @@ function client(id: string, title: string, signer: Signer): Variant {
     title,
     foothold: bearerOf('sub-CA', signed(signer)),
     goal: { read: 'secret' },
-    expect: { open: NOT_ASKED, kubeadm: { kind: 'through' }, hardened: { kind: 'through' } },
+    expect: {
+      open: NOT_ASKED,
+      encrypted: NOT_ASKED,
+      kubeadm: { kind: 'through' },
+      hardened: { kind: 'through' },
+      // Whoever holds a sub-CA of the client CA is let in there as well; nobody on a host of it does.
+      'zero-trust': { kind: 'through' },
+    },
     twin: { through: { foothold: bearerOf('no CA at all', signed({ leafOf: 'worker-1' })) } },
   }
 }
@@ -47,8 +60,10 @@ CN and O, which constraints on DNS names and addresses do not touch.`,
       goal: { read: 'secret', node: 'worker-2' },
       expect: {
         open: NOT_ASKED,
-        kubeadm: { kind: 'stopped', by: 'kubelet', layer: 'cert-verify', code: 'name_not_permitted' },
-        hardened: { kind: 'stopped', by: 'kubelet', layer: 'cert-verify', code: 'name_not_permitted' },
+        encrypted: NOT_PERMITTED,
+        kubeadm: NOT_PERMITTED,
+        hardened: NOT_PERMITTED,
+        'zero-trust': NOT_PERMITTED,
       },
       twin: { stopped: { foothold: onPath('free sub-CA', LINK, { signedBy: FREE, ...SERVER }) } },
     },
@@ -56,6 +71,7 @@ CN and O, which constraints on DNS names and addresses do not touch.`,
   async meanwhile(operator, goal) {
     if (goal.variant !== 'server') return
     await operator.meetKubelet(goal.node, { bearer: goal.canary })
+    await operator.startPod(goal, `courier-of-${goal.pod}`)
   },
   async attempt(world, variant) {
     if (variant !== 'server') {
@@ -64,7 +80,7 @@ CN and O, which constraints on DNS names and addresses do not touch.`,
     }
     const impostor = await world.intercept({ certificate: 'impostor', relayTo: world.network.apiserver })
     await world.meanwhile()
-    await impostor.seen(['"kind":"TokenReview"'])
+    await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
     return impostor.loot()
   },
 })

@@ -4,19 +4,32 @@
 
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
-import { scenario, type Variant } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
 import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
 
+const THROUGH: Expectation = { kind: 'through' }
 const NO_DATES = { notApplicable: 'nobody looks at a certificate, so nobody looks at its date' }
 
 /** To a server whose clock stands a day back, yesterday's certificate looks as today's does to one whose clock is right. */
-function variant(id: string, title: string, minted: MintedCertificate, goal: Variant['goal']): Variant {
+function variant(
+  id: string,
+  title: string,
+  minted: MintedCertificate,
+  goal: Goal,
+  zeroTrust: Expectation = THROUGH,
+): Variant {
   return {
     id,
     title,
     foothold: bearerOf('yesterday, by a clock of yesterday', minted),
     goal,
-    expect: { open: NO_DATES, kubeadm: { kind: 'through' }, hardened: { kind: 'through' } },
+    expect: {
+      open: NO_DATES,
+      encrypted: NO_DATES,
+      kubeadm: { kind: 'through' },
+      hardened: { kind: 'through' },
+      'zero-trust': zeroTrust,
+    },
     twin: {
       through: { foothold: bearerOf('yesterday, by a clock that is right', { ...minted, valid: 'until-yesterday' }) },
     },
@@ -46,6 +59,7 @@ certificate, as the two cannot be told apart from where the server stands.`,
       `kube-apiserver's certificate at etcd`,
       { signedBy: 'etcd-ca', commonName: 'kube-apiserver-etcd-client', usages: ['clientAuth'] },
       { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
+      { notApplicable: 'only what is sealed is read from the store: a binding that was put there is none' },
     ),
   ],
   async attempt(world, variant) {

@@ -24,8 +24,10 @@ reviewed, and what it would answer to a list of Pods the kubelet would run.`,
       goal: { read: 'secret', node: 'worker-2' },
       expect: {
         open: { notApplicable: 'kubelets ask for no certificate: whoever is on the path hears all (mitm-bad-cert)' },
+        encrypted: { kind: 'through' },
         kubeadm: { kind: 'through' },
         hardened: { kind: 'through' },
+        'zero-trust': { kind: 'through' },
       },
       twin: {
         through: {
@@ -41,11 +43,12 @@ reviewed, and what it would answer to a list of Pods the kubelet would run.`,
   ],
   async meanwhile(operator, goal) {
     await operator.meetKubelet(goal.node, { bearer: goal.canary })
+    await operator.startPod(goal, `courier-of-${goal.pod}`)
   },
   async attempt(world) {
     const impostor = await world.intercept({ certificate: 'impostor', relayTo: world.network.apiserver })
     await world.meanwhile()
-    await impostor.seen(['"kind":"TokenReview"'])
+    await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
     return impostor.loot()
   },
 })

@@ -1,0 +1,102 @@
+/**
+ * kubelet of worker-2  --a record changed or replayed-->  kube-apiserver
+ */
+import type { Operator } from '../../lib/cluster/operator.ts'
+import type { Edit } from '../../lib/wire/fault.ts'
+import { onPathWith } from '../../lib/scenario/footholds.ts'
+import { scenario, type Expectation, type Staged, type Variant } from '../../lib/scenario/scenario.ts'
+
+const LINK = { from: 'worker-2', to: 'control-plane-1' }
+const REFUSED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: 'tls-alert', code: 'bad_record_mac' }
+/** A client without a certificate has one sealed record in its handshake: what comes after it no component witnesses yet. */
+const UNHEARD: Expectation = { notApplicable: 'control not simulated: a word about records after the handshake' }
+const APPLICATION_DATA = 23
+
+/** The first sealed record of a client: at TLS 1.3 a part of its handshake. */
+const RECORD = { type: APPLICATION_DATA, index: 0 }
+const EDITS: Readonly<Record<string, Edit>> = {
+  flip: { act: 'flip', record: RECORD },
+  replay: { act: 'replay', record: RECORD },
+}
+
+/** A kubelet that was cut off takes a moment to come back with what it has to report. */
+const PATIENCE_MS = 5000
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50))
+
+/** What passed is stored a moment later. */
+const SETTLE_MS = 600
+
+async function isReported(operator: Operator, { namespace }: Staged, mark: string): Promise<boolean> {
+  const end = Date.now() + SETTLE_MS
+  do {
+    const { text } = await operator.client.request({ path: `/api/v1/namespaces/${namespace}/pods` })
+    if (text.includes(mark)) return true
+    await pause()
+  } while (Date.now() < end)
+  return false
+}
+
+function variant(id: string, title: string, encrypted: Expectation = REFUSED): Variant {
+  return {
+    id,
+    title,
+    foothold: onPathWith('nothing but the path', LINK, {}),
+    goal: { write: 'a container id of the attacker in a Pod', node: 'worker-2', placed: isReported },
+    expect: {
+      open: { kind: 'through' },
+      encrypted,
+      kubeadm: REFUSED,
+      hardened: REFUSED,
+      'zero-trust': REFUSED,
+    },
+    twin: {
+      through: { restore: 'apiserver-tls' },
+      stopped: {
+        foothold: onPathWith('the path, apiserver.key and the kubelet’s', LINK, {
+          'impostor.crt': { stolen: '/etc/kubernetes/pki/apiserver.crt', host: 'control-plane-1' },
+          'impostor.key': { stolen: '/etc/kubernetes/pki/apiserver.key', host: 'control-plane-1' },
+          credential: { stolen: '/etc/kubernetes/kubelet.conf', host: 'worker-2' },
+        }),
+      },
+    },
+  }
+}
+
+export default scenario({
+  title: 'Tamper with records',
+  story: `Somebody on the path wants a kubelet to report what is not so. In the clear it writes over what passes; of TLS it can only spoil
+records, and the first that is spoilt or repeated is the last that is taken.`,
+  refs: ['RFC 8446 section 5.2', 'RFC 5246 section 6.2.3.3'],
+  attack: ['T1565.002', 'T1557'],
+  variants: [variant('flip', 'one bit of one record'), variant('replay', 'a record comes twice', UNHEARD)],
+  async meanwhile(operator, goal) {
+    const { namespace, secret: name } = goal
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data: { value: '' } }
+    await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret)
+    await operator.startPod(goal, `courier-of-${goal.pod}`)
+  },
+  async attempt(world, variant) {
+    const hasKeys = await world.held('impostor.key').then(
+      () => true,
+      () => false,
+    )
+    const writing = { isDone: false }
+    const written = new RegExp(`(containerd://)[0-9a-f]{${world.mark.length}}`, 'g')
+    const isOpen = hasKeys || world.network.apiserver.startsWith('http:')
+    await world.intercept({
+      ...(hasKeys ? { certificate: 'impostor' } : {}),
+      relayTo: world.network.apiserver,
+      faults: hasKeys ? [] : [{ kind: 'tamper', direction: 'toCallee', edit: EDITS[variant] ?? EDITS['flip']! }],
+      change: (direction, piece) => {
+        const text = piece.toString('latin1')
+        if (direction !== 'toCallee' || !written.test(text)) return piece
+        writing.isDone = true
+        return Buffer.from(text.replace(written, `$1${world.mark}`), 'latin1')
+      },
+    })
+    await world.meanwhile()
+    const end = Date.now() + (isOpen ? PATIENCE_MS : 0)
+    while (!writing.isDone && Date.now() < end) await pause()
+    return []
+  },
+})
