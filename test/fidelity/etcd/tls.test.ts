@@ -5,6 +5,9 @@ import { EXCEPTIONS } from './tls-exceptions.ts'
 import type { TlsRow } from './tls-probe.ts'
 import { TlsReplay } from './tls-replay.ts'
 
+// A machine that others use takes its time.
+t.setTimeout(180_000)
+
 t.test('tls.json: every row agrees or is an exception with its reason', async (t) => {
   const replay = new TlsReplay()
   t.teardown(() => replay.end())
