@@ -84,8 +84,8 @@ export const FLAGS: FlagTable = [
     effect: 'inert',
     reason: NOT_SIMULATED,
   },
-  { name: 'bootstrap-kubeconfig', type: 'string', default: '', effect: 'inert', reason: NOT_SIMULATED },
-  { name: 'cert-dir', type: 'string', default: '/var/lib/kubelet/pki', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'bootstrap-kubeconfig', type: 'string', default: '', effect: 'honoured' },
+  { name: 'cert-dir', type: 'string', default: '/var/lib/kubelet/pki', effect: 'honoured' },
   {
     name: 'cgroup-driver',
     type: 'string',
@@ -852,8 +852,7 @@ export const FLAGS: FlagTable = [
     default: 'false',
     defaultWithoutValue: 'true',
     deprecated: 'set it in the config file',
-    effect: 'inert',
-    reason: NOT_SIMULATED,
+    effect: 'honoured',
   },
   {
     name: 'rotate-server-certificates',
@@ -861,8 +860,7 @@ export const FLAGS: FlagTable = [
     default: 'false',
     defaultWithoutValue: 'true',
     deprecated: 'set it in the config file',
-    effect: 'inert',
-    reason: NOT_SIMULATED,
+    effect: 'honoured',
   },
   {
     name: 'runonce',

@@ -1,14 +1,18 @@
 /** The kubelet's command line: reads its settings, serves its ports, registers its node and runs its Pods. */
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { followLifeline } from '../../lib/cluster/lifeline.ts'
 import { apiClient } from '../../lib/cluster/api-client.ts'
 import { placeFromEnvironment, type Place } from '../../lib/cluster/place.ts'
 import { witnessAs } from '../../lib/cluster/witness.ts'
 import type { KubeClient } from '../../lib/kube/client.ts'
-import { readKubeconfig } from '../../lib/kube/kubeconfig.ts'
+import type { Kubeconfig } from '../../lib/kube/kubeconfig.ts'
 import { klogS } from '../../lib/kube/klog.ts'
 import { FlagError, parsePflags } from '../../lib/settings/pflag.ts'
 import { pemBlocks } from '../../lib/x509/pem.ts'
+import { apiCredential } from './certificate/api-credential.ts'
+import { CertificateFiles } from './certificate/certificate-files.ts'
+import { rotateCertificate } from './certificate/certificate-rotation.ts'
 import { FLAGS } from './flags.ts'
 import { Node } from './node/node.ts'
 import { NodePods } from './pods/node-pods.ts'
@@ -73,8 +77,10 @@ async function run(settings: KubeletSettings): Promise<void> {
   const place = placeFromEnvironment()
   klogS('I', 'server.go:525', 'Kubelet version', { kubeletVersion: version })
   const clientCaPem = clientCa(settings)
-  const keyPair = servingCertificate(settings)
-  const client = settings.kubeconfigFile === undefined ? undefined : clientOf(settings.kubeconfigFile, place)
+  const issued = servingFiles(settings, place)
+  const keyPair = servingCertificate(settings, issued)
+  const client =
+    settings.kubeconfigFile === undefined ? undefined : await clientOf(settings.kubeconfigFile, settings, place)
   const nodeIp = settings.nodeIp ?? place.face ?? '127.0.0.1'
   const { nodeName, staticPodPath, syncMs } = settings
   if (client === undefined) klogS('I', 'server.go:655', 'Standalone mode, no API client')
@@ -94,6 +100,7 @@ async function run(settings: KubeletSettings): Promise<void> {
   if (settings.healthzPort > 0) await listenHealthz(place, settings)
   if (client) {
     const { nodeLabels: labels, registerNode: register, port } = settings
+    if (issued) void keepServing(issued, client, nodeName, nodeIp)
     new Node({ client, name: nodeName, ip: nodeIp, port, labels, version, minorVersion, register }).start()
   }
   pods.start()
@@ -112,13 +119,37 @@ function clientCa({ clientCaFile }: KubeletSettings): () => string | undefined {
   return read
 }
 
-function clientOf(file: string, place: Place): KubeClient {
+/** Of the host that this kubelet stands on, in a run. */
+function certificateFolder({ certificateFolder: folder }: KubeletSettings, { root = '/' }: Place): string {
+  return folder ?? join(root, '/var/lib/kubelet/pki')
+}
+
+/** Where a serving certificate lies that is to be asked for; undefined of a kubelet that was given one or makes its own. */
+function servingFiles(settings: KubeletSettings, place: Place): CertificateFiles | undefined {
+  const { serverTlsBootstrap, tlsCertFile } = settings
+  if (!serverTlsBootstrap || tlsCertFile !== undefined) return undefined
+  return new CertificateFiles(certificateFolder(settings, place), 'kubelet-server')
+}
+
+function keepServing(files: CertificateFiles, client: KubeClient, nodeName: string, nodeIp: string): Promise<never> {
+  return rotateCertificate({
+    signerName: 'kubernetes.io/kubelet-serving',
+    usages: ['digital signature', 'server auth'],
+    subject: { commonName: `system:node:${nodeName}`, organization: 'system:nodes', names: [nodeName, nodeIp] },
+    files,
+    current: () => files.current(),
+    client: () => client,
+  })
+}
+
+async function clientOf(kubeconfigFile: string, settings: KubeletSettings, place: Place): Promise<KubeClient> {
+  const { bootstrapKubeconfigFile, rotateCertificates: rotates, nodeName } = settings
+  const userAgent = `kubelet/${version} (linux/amd64) kubernetes`
+  const connect = (kubeconfig: Kubeconfig): KubeClient => apiClient({ kubeconfig, place, userAgent })
+  const folder = certificateFolder(settings, place)
   try {
-    const kubeconfig = readKubeconfig(file)
-    return apiClient({ kubeconfig, place, userAgent: `kubelet/${version} (linux/amd64) kubernetes` })
+    return await apiCredential({ kubeconfigFile, bootstrapKubeconfigFile, rotates, nodeName, folder, connect })
   } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? `stat ${file}: no such file or directory` : message
-    throw new SettingsError(`failed to run Kubelet: invalid kubeconfig: ${why}`)
+    throw new SettingsError(`failed to run Kubelet: ${(error as Error).message}`)
   }
 }

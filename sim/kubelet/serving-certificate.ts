@@ -2,14 +2,21 @@
 import { readFileSync, statSync } from 'node:fs'
 import { selfSigned } from '../../lib/x509/self-signed.ts'
 import type { KeyPair } from '../../lib/tls/listen.ts'
+import type { CertificateFiles } from './certificate/certificate-files.ts'
 import { SettingsError, type KubeletSettings } from './settings.ts'
 
-/** @throws SettingsError where a file cannot be read at the start. */
-export function servingCertificate({
-  tlsCertFile,
-  tlsPrivateKeyFile,
-  nodeName,
-}: KubeletSettings): () => KeyPair | undefined {
+/** `issued` is where a certificate lies that kube-apiserver had signed. @throws SettingsError where a file cannot be read at the start. */
+export function servingCertificate(
+  { tlsCertFile, tlsPrivateKeyFile, nodeName }: KubeletSettings,
+  issued: CertificateFiles | undefined,
+): () => KeyPair | undefined {
+  if (issued) {
+    // one file holds both, and there is none until the request was approved
+    return () => {
+      const pem = issued.current()
+      return pem === undefined ? undefined : { cert: pem, key: pem }
+    }
+  }
   if (tlsCertFile === undefined && tlsPrivateKeyFile === undefined) {
     const pair = selfSigned(nodeName)
     return () => pair

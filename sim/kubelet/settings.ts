@@ -40,6 +40,13 @@ export interface KubeletSettings {
   /** Every flag of the command line with its value, as /flagz shows them. */
   commandLine: readonly string[]
   fineGrainedAuthorization: boolean
+  bootstrapKubeconfigFile: string | undefined
+  /** Its client certificate is renewed by itself. */
+  rotateCertificates: boolean
+  /** Its serving certificate is asked for, and signed by whoever approves that. */
+  serverTlsBootstrap: boolean
+  /** --cert-dir; undefined: its default. */
+  certificateFolder: string | undefined
   /** A file or a folder of Pods that nobody admits. */
   staticPodPath: string | undefined
   /** How often a Pod's volumes are read again. */
@@ -134,6 +141,10 @@ export function settingsOf(flags: FlagSet, minorVersion: number, hostname: strin
     enableSystemLogHandler: flag(file, 'enableSystemLogHandler') ?? true,
     enableProfilingHandler: flag(file, 'enableProfilingHandler') ?? true,
     enableDebugFlagsHandler: flag(file, 'enableDebugFlagsHandler') ?? true,
+    bootstrapKubeconfigFile: text('bootstrap-kubeconfig') || undefined,
+    rotateCertificates: given('rotate-certificates', bool, flag(file, 'rotateCertificates'), false),
+    serverTlsBootstrap: given('rotate-server-certificates', bool, flag(file, 'serverTLSBootstrap'), false),
+    certificateFolder: flags.isSet('cert-dir') ? text('cert-dir') : undefined,
     staticPodPath: given('pod-manifest-path', text, word(file, 'staticPodPath'), '') || undefined,
     syncMs: given('sync-frequency', duration, span(file, 'syncFrequency'), SYNC_MS),
     enableSystemLogQuery: flag(file, 'enableSystemLogQuery') ?? false,
@@ -146,6 +157,11 @@ export function settingsOf(flags: FlagSet, minorVersion: number, hostname: strin
     fineGrainedAuthorization: flag(gates, 'KubeletFineGrainedAuthz') ?? minorVersion >= 33,
   }
   validate(settings)
+  if (settings.serverTlsBootstrap && flag(gates, 'RotateKubeletServerCertificate') === false) {
+    throw new SettingsError(
+      'failed to validate kubelet configuration, error: invalid configuration: serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate, path: &TypeMeta{Kind:,APIVersion:,}',
+    )
+  }
   if (mode !== 'AlwaysAllow' && mode !== 'Webhook') {
     throw new SettingsError(`failed to run Kubelet: unknown authorization mode ${mode}`)
   }

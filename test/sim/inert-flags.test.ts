@@ -32,7 +32,6 @@ const SUBJECTS = [
 const LATER = 'what it turns on is not in the range'
 const OTHER = 'it has one of the words in its name and is about something else'
 const SOCKETS = 'the sockets of a range are never shared with another process'
-const SIGNING = 'a kubelet asks for no certificate of its own yet'
 const AGGREGATION = 'aggregated API servers are not in the range: nobody is dialled with it'
 const FRONT_PROXY =
   'headers of a front proxy are believed by kube-apiserver alone: here they are ignored, as without the flag'
@@ -87,8 +86,6 @@ const INERT: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     ],
   },
   kubelet: {
-    [SIGNING]: ['bootstrap-kubeconfig', 'rotate-certificates', 'rotate-server-certificates'],
-    [OWN_FILES]: ['cert-dir'],
     [OTHER]: ['allowed-unsafe-sysctls', 'storage-driver-secure'],
   },
   'kube-scheduler': {

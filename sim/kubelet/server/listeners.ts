@@ -41,7 +41,8 @@ export async function listenSecurely({ settings, place, handler, keyPair, client
         server.emit('connection', socket)
       },
       onRefusal: (refusal, { local, remote }) => {
-        process.stderr.write(`http: TLS handshake error from ${remote}: ${refusal.message}\n`)
+        const why = keyPair() ? refusal.message : 'no serving certificate available for the kubelet'
+        process.stderr.write(`http: TLS handshake error from ${remote}: ${why}\n`)
         // a client that rejected us said so with an alert: that is its word
         if (refusal.layer === undefined || refusal.message.startsWith('remote error')) return
         const { layer, code, message: text } = refusal

@@ -354,7 +354,7 @@ function kubeconfigText(server: string): string {
   })
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createTcpServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address() as AddressInfo
