@@ -1,35 +1,14 @@
 import t from 'tap'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { KubeClient } from '../../../lib/kube/client.ts'
-import { execOverWebSocket, ExecRefused, type ExecStatus } from '../../../lib/kube/exec-websocket.ts'
+import { execOverWebSocket } from '../../../lib/kube/exec-websocket.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
-import { packageRoot } from '../../../lib/settings/package-root.ts'
 import { answerException } from '../../fidelity/kubelet/answer-exceptions.ts'
 import { recordedAnswers, type AnswerRow } from '../../fidelity/kubelet/answer-replay.ts'
 import { KubeletWorld, recordedPods, type RunningKubelet } from './kubelet-world.ts'
 
-interface ExecRow {
-  id: string
-  as: '' | 'super-admin' | 'nobody'
-  path: string
-  protocols: string[]
-  stdin?: string
-  status?: number
-  body?: string
-  protocol?: string
-  stdout?: string
-  stderr?: string
-  end?: ExecStatus | null
-}
-
 const SUPER_ADMIN = { commonName: 'kubernetes-super-admin', organizations: ['system:masters'] }
 const SAMPLED_EACH = 7
 const WEB = '/api/v1/namespaces/default/pods/web'
-
-function recorded<Row>(name: string): Row[] {
-  return JSON.parse(readFileSync(join(packageRoot(), 'test/fidelity/kubelet', name), 'utf8')) as Row[]
-}
 
 const world = await new KubeletWorld().start()
 t.teardown(() => world.stop())
@@ -75,24 +54,37 @@ t.test('a sample of the recorded answers of a real kubelet; test/fidelity has th
   }
 })
 
-t.test('exec as recorded, over WebSocket', async (t) => {
-  for (const row of recorded<ExecRow>('exec.json')) {
-    const call = {
-      socket: await clients[row.as]!.connect(),
+t.test('exec over WebSocket; test/fidelity has all that was recorded', async (t) => {
+  const run = async (protocol: string, ...command: string[]): Promise<unknown> => {
+    const query = new URLSearchParams([...command.map((word): [string, string] => ['command', word]), ['output', '1']])
+    const path = `/exec/default/web/app?${query.toString()}`
+    const socket = await clients['super-admin']!.connect()
+    const {
+      stdout,
+      status,
+      protocol: spoken,
+    } = await execOverWebSocket({
+      socket,
       host: 'worker-1',
-      path: row.path,
-      protocols: row.protocols,
-      ...(row.stdin === undefined ? {} : { stdin: row.stdin }),
-    }
-    try {
-      const { stdout, stderr, status = null, protocol } = await execOverWebSocket(call)
-      const got = { stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8'), end: status, protocol }
-      t.strictSame(got, { stdout: row.stdout, stderr: row.stderr, end: row.end, protocol: row.protocol }, row.id)
-    } catch (error) {
-      if (!(error instanceof ExecRefused)) throw error
-      t.strictSame({ status: error.status, body: error.body }, { status: row.status, body: row.body }, row.id)
-    }
+      path,
+      protocols: [protocol],
+    })
+    return { out: stdout.toString(), status, spoken }
   }
+  const v5 = 'v5.channel.k8s.io'
+  const v4 = 'v4.channel.k8s.io'
+  t.strictSame(await run(v5, 'printenv', 'CANARY'), {
+    out: 'canary-value\n',
+    status: { metadata: {}, status: 'Success' },
+    spoken: v5,
+  })
+  t.match(await run(v5, 'exit', '7'), {
+    status: { message: 'command terminated with non-zero exit code: command terminated with exit code 7' },
+  })
+  t.match(await run(v4, 'exit', '7'), {
+    status: { message: 'command terminated with non-zero exit code: error executing command [exit 7], exit code 7' },
+  })
+  await t.rejects(run('v9.channel.k8s.io', 'true'), { name: 'ExecRefused', message: '403 ' })
 })
 
 t.test('who is asked about, and what is witnessed', async (t) => {
