@@ -72,7 +72,7 @@ async function ensureObject(
     return
   }
   resource.strategy.defaults?.(wanted)
-  wanted.metadata = newMetadata(wanted.metadata, namespace, false)
+  wanted.metadata = newMetadata(wanted.metadata, namespace, resource.strategy.hasGeneration === true)
   resource.strategy.prepareCreate?.(wanted, SELF)
   // lost to somebody faster is as good as written
   await store.create(resource, wanted)

@@ -47,6 +47,12 @@ class BackwardWriter {
 
   varint(value: number): void {
     if (value < 0) return this.raw(negativeVarint(value))
+    // nearly all: tags, and lengths of short texts
+    if (value < 0x80) {
+      this.#room(1)
+      this.#buffer[--this.#at] = value
+      return undefined
+    }
     const bytes: number[] = []
     let rest = value
     for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80)

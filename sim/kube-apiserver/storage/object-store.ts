@@ -44,10 +44,14 @@ export class UnreadableValue extends Error {
   }
 }
 
+const MOST_OWN = 256
+
 export class ObjectStore {
   readonly values: KeyValueStore
   readonly prefix: string
   readonly #transformerOf: TransformerOf
+  /** What this server wrote itself, until the watch tells of it: it need not be read a second time. */
+  readonly #own = new Map<string, KubeObject>()
   /** The newest revision that this server has written: what it has told somebody, it knows. */
   written = 0
 
@@ -96,7 +100,7 @@ export class ObjectStore {
     const encoded = encodeObject(object)
     const options = ttlSeconds === undefined ? {} : { ttlSeconds }
     const outcome = await this.values.put(key, this.#sealed(resource, key, encoded), 0, options)
-    return outcome.ok ? this.#written(encoded, outcome.revision) : undefined
+    return outcome.ok ? this.#written(key, encoded, outcome.revision) : undefined
   }
 
   /**
@@ -112,7 +116,7 @@ export class ObjectStore {
     const key = this.key(resource, namespace, name)
     const encoded = encodeObject(object)
     const outcome = await this.values.put(key, this.#sealed(resource, key, encoded), expected)
-    if (outcome.ok) return { written: this.#written(encoded, outcome.revision) }
+    if (outcome.ok) return { written: this.#written(key, encoded, outcome.revision) }
     return { current: outcome.current && this.#readOne(resource, outcome.current) }
   }
 
@@ -144,6 +148,15 @@ export class ObjectStore {
     return { object: decodeObject(decrypted.data, revision), revision, stale: decrypted.stale }
   }
 
+  /** As `read`, of a value that the watch brings. */
+  readWatched(resource: StoredResource, key: string, bytes: Buffer, revision: number): KubeObject {
+    const mine = `${revision} ${key}`
+    const own = this.#own.get(mine)
+    if (!own) return this.read(resource, key, bytes, revision).object
+    this.#own.delete(mine)
+    return own
+  }
+
   #readOne(resource: StoredResource, { key, value, modRevision }: StoredValue): StoredObject {
     try {
       return this.read(resource, key, value, modRevision)
@@ -167,8 +180,11 @@ export class ObjectStore {
   }
 
   /** What was written as it will be read: etcd3/store.go answers with the decoded bytes. */
-  #written(encoded: Buffer, revision: number): KubeObject {
+  #written(key: string, encoded: Buffer, revision: number): KubeObject {
     this.written = Math.max(this.written, revision)
-    return decodeObject(encoded, revision)
+    const object = decodeObject(encoded, revision)
+    if (this.#own.size >= MOST_OWN) this.#own.clear()
+    this.#own.set(`${revision} ${key}`, object)
+    return object
   }
 }

@@ -176,7 +176,7 @@ export class WatchCache extends EventEmitter<WatchCacheEvents> implements Object
 
   #read({ resource }: Followed, key: string, value: Buffer, revision: number): KubeObject | string {
     try {
-      return this.#store.read(resource, key, value, revision).object
+      return this.#store.readWatched(resource, key, value, revision)
     } catch (error) {
       this.#log(`unable to transform key "${key}": ${(error as Error).message}`)
       return error instanceof UnreadableValue ? error.message : (error as Error).message

@@ -43,6 +43,12 @@ export async function freePort(): Promise<number> {
   return port
 }
 
+/** Three at once, so that none is given twice. */
+async function freePorts(): Promise<{ etcd: number; peer: number; api: number }> {
+  const [etcd, peer, api] = await Promise.all([freePort(), freePort(), freePort()])
+  return { etcd, peer, api }
+}
+
 export function mainOf(component: string): string {
   return entryPoint(`sim/${component}`)
 }
@@ -53,21 +59,23 @@ export class ApiWorld {
   readonly #cas: { cluster: Issued; etcd: Issued }
   readonly #clients: KubeClient[] = []
   readonly #etcdPort: number
+  readonly #peerPort: number
   readonly port: number
   etcd: ComponentProcess | undefined
   server: ComponentProcess | undefined
   store: EtcdClient | undefined
 
-  private constructor(cas: { cluster: Issued; etcd: Issued }, ports: { etcd: number; api: number }) {
+  private constructor(cas: { cluster: Issued; etcd: Issued }, ports: { etcd: number; peer: number; api: number }) {
     this.#cas = cas
     this.#etcdPort = ports.etcd
+    this.#peerPort = ports.peer
     this.port = ports.api
   }
 
   static async create(): Promise<ApiWorld> {
     const cluster = await issue({ commonName: 'kubernetes', isCa: true, ...validity })
     const etcd = await issue({ commonName: 'etcd-ca', isCa: true, ...validity })
-    const world = new ApiWorld({ cluster, etcd }, { etcd: await freePort(), api: await freePort() })
+    const world = new ApiWorld({ cluster, etcd }, await freePorts())
     await world.#writeFiles()
     return world
   }
@@ -106,7 +114,7 @@ export class ApiWorld {
   }
 
   startEtcd(): void {
-    const peer = `https://127.0.0.1:${this.#etcdPort + 1}`
+    const peer = `https://127.0.0.1:${this.#peerPort}`
     const url = `https://127.0.0.1:${this.#etcdPort}`
     const tls = [`--cert-file=${this.path('etcd.crt')}`, `--key-file=${this.path('etcd.key')}`]
     this.etcd = this.#start('etcd', [
