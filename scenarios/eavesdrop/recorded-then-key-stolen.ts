@@ -3,6 +3,7 @@
  *                         |
  *                        tap
  */
+
 import type { TlsPolicy } from '../../lib/tls/policy.ts'
 import { tapOn, tapWith, tapWithKeys } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'

@@ -1,6 +1,7 @@
 /**
  * kubelet of worker-2  --a record changed or replayed-->  kube-apiserver
  */
+
 import type { Operator } from '../../lib/cluster/operator.ts'
 import type { Edit } from '../../lib/wire/fault.ts'
 import { onPathWith } from '../../lib/scenario/footholds.ts'

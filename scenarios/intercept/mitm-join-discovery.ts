@@ -1,6 +1,7 @@
 /**
  * kubeadm join  --TLS, nobody verified-->  attacker (a cluster-info of its own)
  */
+
 import type { Operator } from '../../lib/cluster/operator.ts'
 import { signClusterInfo } from '../../lib/cluster/join-discovery.ts'
 import type { Holding } from '../../lib/attacker/foothold.ts'

@@ -1,6 +1,7 @@
 /**
  * a tool that verifies nobody  --TLS-->  attacker  ...>  kube-apiserver, from the attacker's own place
  */
+
 import type { Operator } from '../../lib/cluster/operator.ts'
 import { onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Staged } from '../../lib/scenario/scenario.ts'

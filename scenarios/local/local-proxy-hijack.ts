@@ -1,6 +1,7 @@
 /**
  * uid 64002 of the machine  --http, 127.0.0.1:8001-->  kubectl proxy of its administrator  --TLS-->  kube-apiserver
  */
+
 import type { LocalProxy } from '../../lib/cluster/local-proxy.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 

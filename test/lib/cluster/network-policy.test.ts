@@ -101,7 +101,7 @@ t.test('a cluster stands behind its policy, and changes it with its posture', as
   const cluster = await startCluster(separated)
   t.teardown(() => cluster.stop())
   const reach = (host: string, port: number): Promise<string> =>
-    answer(cluster.plan.host(host).face, port, cluster.plan.host(ATTACKER_HOST).face, 'not TLS')
+    answer(cluster.plan.host(host).face, port, cluster.plan.host(ATTACKER_HOST).face, 'GET / HTTP/1.1\r\n\r\n')
   const answers = async (): Promise<string[]> => [
     await reach('control-plane-1', 6443),
     await reach('etcd-1', 2379),

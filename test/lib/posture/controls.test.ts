@@ -27,6 +27,12 @@ const NOT_THERE: Readonly<Record<string, string>> = {
   'open kubeconfig-server-verification': 'its kubeconfigs say http://',
 }
 
+/** As hardened names them. */
+const SUITES =
+  'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,' +
+  'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,' +
+  'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384'
+
 /** What dropping each control of `hardened` changes. */
 const DROPPED: Readonly<Record<string, readonly string[]>> = {
   'apiserver-tls': [
@@ -100,6 +106,11 @@ const DROPPED: Readonly<Record<string, readonly string[]>> = {
     "pki.yaml: + kubeconfig: '0644'",
   ],
   'kubeconfig-server-verification': ['pki.yaml: + insecureSkipTLSVerify: true'],
+  'forward-secrecy': [
+    `kube-apiserver: - --tls-cipher-suites=${SUITES}`,
+    `kube-apiserver: + --tls-cipher-suites=${SUITES},TLS_RSA_WITH_AES_128_GCM_SHA256`,
+    'pki.yaml: + encryptionAlgorithm: RSA-2048',
+  ],
 }
 
 function control(id: string): Control {
