@@ -13,6 +13,8 @@ import { POD_V1 } from './pod-v1.ts'
 
 export interface Field {
   name: string
+  /** Its place among the message's fields. */
+  index: number
   number: number
   /** `string`, `int`, `long`, `double`, `bool`, `bytes`, `Time`, `MicroTime`, `Quantity`, `IntOrString`, … or a message. */
   type: string
@@ -68,7 +70,7 @@ export function message(name: string): Message {
   if (body === undefined) throw new Error(`[message_unknown] ${name}: in no table`)
   return remember(
     name,
-    body.split(',').map((each) => parseField(each.trim())),
+    body.split(',').map((each, index) => parseField(each.trim(), index)),
   )
 }
 
@@ -81,7 +83,13 @@ export function homeOf(name: string): 'meta' | 'core' | 'group' {
 
 function listMessage(item: Message): Message {
   const name = `${item.name}List`
-  return messages.get(name) ?? remember(name, [`metadata 1 ListMeta`, `items 2! []${item.name}`].map(parseField))
+  return (
+    messages.get(name) ??
+    remember(
+      name,
+      [`metadata 1 ListMeta`, `items 2! []${item.name}`].map((each, index) => parseField(each, index)),
+    )
+  )
 }
 
 function remember(name: string, fields: readonly Field[]): Message {
@@ -113,13 +121,14 @@ function bodyOf(name: string): string | undefined {
   return bodies.get(name)
 }
 
-function parseField(text: string): Field {
+function parseField(text: string, index: number): Field {
   const [name = '', numbered = '', said = ''] = text.split(/\s+/)
   const flags = numbered.replace(/^\d+/, '')
   const [whole = '', mergeKey] = said.split('@')
   const shape = whole.startsWith('[]') ? 'list' : whole.startsWith('{}') ? 'map' : 'one'
   return {
     name,
+    index,
     number: Number.parseInt(numbered, 10),
     type: (shape === 'one' ? whole : whole.slice(2)) || 'string',
     shape,

@@ -8,32 +8,35 @@ type Members = Record<string, unknown>
 const VARINT = 0
 const FIXED64 = 1
 const LENGTH = 2
+/** Of a number that counts without BigInt. */
+const SAFE_BYTES = 7
 
 /** Throws the texts of the generated decoders for what is no such message. */
 export function decodeMessage(bytes: Buffer, { fields, byNumber }: Message): Members {
-  const found = new Map<Field, unknown>()
-  for (const { number, value } of wireFields(bytes)) {
-    const field = byNumber.get(number)
+  const found: unknown[] = []
+  const reader = new WireReader(bytes)
+  while (reader.next()) {
+    const field = byNumber.get(reader.number)
     if (!field) continue
+    const { value } = reader
+    const { index, type } = field
     if (field.shape === 'map') {
-      const [key, entry] = entryOf(bytesOf(value), field.type)
-      const entries = (found.get(field) ?? {}) as Members
+      const [key, entry] = entryOf(bytesOf(value), type)
+      const entries = (found[index] ??= {}) as Members
       entries[key] = entry
-      found.set(field, entries)
     } else if (field.shape === 'list') {
-      const list = (found.get(field) ?? []) as unknown[]
-      list.push(valueOf(value, field.type))
-      found.set(field, list)
-    } else found.set(field, valueOf(value, field.type))
+      const list = (found[index] ??= []) as unknown[]
+      list.push(valueOf(value, type))
+    } else found[index] = valueOf(value, type)
   }
   return shown(fields, found)
 }
 
 /** In the order of the Go struct. */
-function shown(fields: readonly Field[], found: ReadonlyMap<Field, unknown>): Members {
+function shown(fields: readonly Field[], found: readonly unknown[]): Members {
   const members: Members = {}
   for (const field of fields) {
-    const value = found.get(field)
+    const value = found[field.index]
     if (field.isInline) Object.assign(members, value)
     else if (value !== undefined && (field.isPointer || !isZero(value))) members[field.name] = value
     else {
@@ -126,54 +129,77 @@ export interface WireField {
 /** The fields of a message as they lie there. */
 export function wireFields(bytes: Buffer): WireField[] {
   const fields: WireField[] = []
-  for (let at = 0; at < bytes.length;) {
-    const [tag, start] = varint(bytes, at)
-    const wire = tag % 8
-    const number = Math.floor(tag / 8)
-    if (wire === FIXED64) {
-      if (start + 8 > bytes.length) throw new Error('unexpected EOF')
-      fields.push({ number, value: bytes.readDoubleLE(start) })
-      at = start + 8
-      continue
-    }
-    if (wire !== VARINT && wire !== LENGTH) throw new Error(`proto: illegal wireType ${wire}`)
-    const [first, next] = varint(bytes, start)
-    const end = wire === LENGTH ? next + first : next
-    if (end > bytes.length) throw new Error('unexpected EOF')
-    fields.push({ number, value: wire === LENGTH ? bytes.subarray(next, end) : first })
-    at = end
-  }
+  const reader = new WireReader(bytes)
+  while (reader.next()) fields.push({ number: reader.number, value: reader.value })
   return fields
+}
+
+/** Goes from field to field without making an object for each. */
+class WireReader {
+  readonly #bytes: Buffer
+  #at = 0
+  number = 0
+  value: Wire = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  /** False behind the last field. */
+  next(): boolean {
+    const bytes = this.#bytes
+    if (this.#at >= bytes.length) return false
+    const tag = this.#varint()
+    const wire = tag % 8
+    this.number = Math.floor(tag / 8)
+    if (wire === VARINT) {
+      this.value = this.#varint()
+      return true
+    }
+    if (wire !== LENGTH && wire !== FIXED64) throw new Error(`proto: illegal wireType ${wire}`)
+    const length = wire === FIXED64 ? 8 : this.#varint()
+    const start = this.#at
+    const end = start + length
+    if (end > bytes.length) throw new Error('unexpected EOF')
+    this.value = wire === FIXED64 ? bytes.readDoubleLE(start) : bytes.subarray(start, end)
+    this.#at = end
+    return true
+  }
+
+  #varint(): number {
+    const bytes = this.#bytes
+    const start = this.#at
+    let value = 0
+    let scale = 1
+    for (let at = start; at < start + SAFE_BYTES; at++) {
+      const byte = bytes[at]
+      if (byte === undefined) throw new Error('unexpected EOF')
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) {
+        this.#at = at + 1
+        return value
+      }
+      scale *= 128
+    }
+    return this.#longVarint(start)
+  }
+
+  /** Up to ten bytes: a negative number, or one beyond 2^49. */
+  #longVarint(start: number): number {
+    let value = 0n
+    for (let at = start, shift = 0n; shift < 70n; at++, shift += 7n) {
+      const byte = this.#bytes[at]
+      if (byte === undefined) throw new Error('unexpected EOF')
+      value |= BigInt(byte & 0x7f) << shift
+      if (byte >= 0x80) continue
+      this.#at = at + 1
+      return Number(BigInt.asIntN(64, value))
+    }
+    throw new Error('proto: integer overflow')
+  }
 }
 
 export function bytesOf(value: Wire): Buffer {
   if (typeof value === 'number') throw new Error('proto: wrong wireType = 0')
   return value
-}
-
-const SAFE_BYTES = 7
-
-function varint(bytes: Buffer, start: number): [value: number, next: number] {
-  let value = 0
-  let scale = 1
-  for (let at = start; at < start + SAFE_BYTES; at++) {
-    const byte = bytes[at]
-    if (byte === undefined) throw new Error('unexpected EOF')
-    value += (byte & 0x7f) * scale
-    if (byte < 0x80) return [value, at + 1]
-    scale *= 128
-  }
-  return longVarint(bytes, start)
-}
-
-/** Up to ten bytes: a negative number, or one beyond 2^49. */
-function longVarint(bytes: Buffer, start: number): [value: number, next: number] {
-  let value = 0n
-  for (let at = start, shift = 0n; shift < 70n; at++, shift += 7n) {
-    const byte = bytes[at]
-    if (byte === undefined) throw new Error('unexpected EOF')
-    value |= BigInt(byte & 0x7f) << shift
-    if (byte < 0x80) return [Number(BigInt.asIntN(64, value)), at + 1]
-  }
-  throw new Error('proto: integer overflow')
 }

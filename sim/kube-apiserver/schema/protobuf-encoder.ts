@@ -184,6 +184,7 @@ function writeContent(writer: BackwardWriter, type: string, value: unknown): voi
 
 const TEXT_ITEMS: Field = {
   name: 'items',
+  index: 0,
   number: 1,
   type: 'string',
   shape: 'list',

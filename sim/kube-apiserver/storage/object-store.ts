@@ -44,14 +44,14 @@ export class UnreadableValue extends Error {
   }
 }
 
-const MOST_OWN = 256
+const MOST_KEPT = 256
 
 export class ObjectStore {
   readonly values: KeyValueStore
   readonly prefix: string
   readonly #transformerOf: TransformerOf
-  /** What this server wrote itself, until the watch tells of it: it need not be read a second time. */
-  readonly #own = new Map<string, KubeObject>()
+  /** What a write of this server's made, by revision and key: its answer and the watch both tell of it, and one reads it. */
+  readonly #once = new Map<string, KubeObject>()
   /** The newest revision that this server has written: what it has told somebody, it knows. */
   written = 0
 
@@ -150,11 +150,21 @@ export class ObjectStore {
 
   /** As `read`, of a value that the watch brings. */
   readWatched(resource: StoredResource, key: string, bytes: Buffer, revision: number): KubeObject {
-    const mine = `${revision} ${key}`
-    const own = this.#own.get(mine)
-    if (!own) return this.read(resource, key, bytes, revision).object
-    this.#own.delete(mine)
-    return own
+    return this.#readOnce(key, revision, () => this.read(resource, key, bytes, revision).object)
+  }
+
+  #readOnce(key: string, revision: number, read: () => KubeObject): KubeObject {
+    const which = `${revision} ${key}`
+    const known = this.#once.get(which)
+    if (known) {
+      this.#once.delete(which)
+      return known
+    }
+    const object = read()
+    // those of other servers are told of once
+    if (this.#once.size >= MOST_KEPT) this.#once.clear()
+    this.#once.set(which, object)
+    return object
   }
 
   #readOne(resource: StoredResource, { key, value, modRevision }: StoredValue): StoredObject {
@@ -182,9 +192,6 @@ export class ObjectStore {
   /** What was written as it will be read: etcd3/store.go answers with the decoded bytes. */
   #written(key: string, encoded: Buffer, revision: number): KubeObject {
     this.written = Math.max(this.written, revision)
-    const object = decodeObject(encoded, revision)
-    if (this.#own.size >= MOST_OWN) this.#own.clear()
-    this.#own.set(`${revision} ${key}`, object)
-    return object
+    return this.#readOnce(key, revision, () => decodeObject(encoded, revision))
   }
 }
