@@ -13,9 +13,14 @@ export function klog(severity: Severity, place: string, message: string): void {
 /** klog.InfoS and ErrorS: the message quoted, then the values. */
 export function klogS(severity: Severity, place: string, message: string, values: LogValues = {}): void {
   const pairs = Object.entries(values).map(
-    ([key, value]) => ` ${key}=${typeof value === 'string' ? goQuote(value) : value}`,
+    ([key, value]) => ` ${key}=${typeof value === 'string' ? quoted(value) : value}`,
   )
   process.stderr.write(`${header(severity, place)}${goQuote(message)}${pairs.join('')}\n`)
+}
+
+/** Of several lines each stands on one of its own. */
+function quoted(value: string): string {
+  return value.includes('\n') ? `<\n\t${value.replaceAll('\n', '\n\t')}\n >` : goQuote(value)
 }
 
 function header(severity: Severity, place: string): string {

@@ -453,6 +453,7 @@ export const FLAGS: FlagTable = [
     deprecated: 'set it in the config file',
     effect: 'honoured',
   },
+  { name: 'help', type: 'bool', default: 'false', defaultWithoutValue: 'true', shorthand: 'h', effect: 'honoured' },
   { name: 'hostname-override', type: 'string', default: '', effect: 'honoured' },
   { name: 'housekeeping-interval', type: 'duration', default: '10s', effect: 'inert', reason: NOT_SIMULATED },
   {

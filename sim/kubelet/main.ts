@@ -20,7 +20,8 @@ import { Gate } from './server/gate.ts'
 import { Handler } from './server/handler.ts'
 import { listenHealthz, listenReadOnly, listenSecurely } from './server/listeners.ts'
 import { rereadFile, servingCertificate } from './serving-certificate.ts'
-import { settingsOf, SettingsError, type KubeletSettings } from './settings.ts'
+import { ListenError, settingsOf, type KubeletSettings } from './settings.ts'
+import { SettingsError, SettingsPanic } from './validation.ts'
 
 const DEFAULT_VERSION = 'v1.36.3'
 
@@ -35,6 +36,14 @@ void main().catch((error: unknown) => {
   const { message, code } = error as NodeJS.ErrnoException & { address?: string; port?: number }
   if (error instanceof FlagError) fail(error.message, error.hint)
   if (error instanceof SettingsError) fail(message)
+  if (error instanceof SettingsPanic) {
+    process.stderr.write(`panic: ${message}\n`)
+    process.exit(2)
+  }
+  if (error instanceof ListenError) {
+    klogS('E', 'server.go:209', 'Failed to listen and serve', { err: message })
+    process.exit(1)
+  }
   if (code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL') {
     const { address = '', port = 0 } = error as { address?: string; port?: number }
     const why = code === 'EADDRINUSE' ? 'address already in use' : 'cannot assign requested address'
@@ -61,6 +70,11 @@ function readSettings(argv: readonly string[]): KubeletSettings {
   } catch (error) {
     if (!(error instanceof FlagError)) throw error
     throw new FlagError(`failed to parse kubelet flag: ${error.message}`, error.hint)
+  }
+  if (flags.isSet('help')) {
+    const lines = FLAGS.filter(({ hidden }) => !hidden).map(({ name, type }) => `      --${name} ${type}`)
+    process.stdout.write(`Usage:\n  kubelet [flags]\n\nFlags:\n${lines.join('\n')}\n`)
+    process.exit(0)
   }
   if (flags.isSet('version') && flags.string('version') !== 'false') {
     process.stdout.write(`Kubernetes ${version}\n`)

@@ -3,7 +3,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { selfSigned } from '../../lib/x509/self-signed.ts'
 import type { KeyPair } from '../../lib/tls/listen.ts'
 import type { CertificateFiles } from './certificate/certificate-files.ts'
-import { SettingsError, type KubeletSettings } from './settings.ts'
+import type { KubeletSettings } from './settings.ts'
+import { SettingsError } from './validation.ts'
 
 /** `issued` is where a certificate lies that kube-apiserver had signed. @throws SettingsError where a file cannot be read at the start. */
 export function servingCertificate(
@@ -58,6 +59,6 @@ export function rereadFile(path: string, refuse: (why: string) => SettingsError)
 
 function certificateError(why: string): SettingsError {
   return new SettingsError(
-    `failed to run Kubelet: failed to create kubelet: failed to initialize file based certificate manager: unable to set up dynamic certificate controller: ${why}`,
+    `failed to run Kubelet: failed to create kubelet: failed to initialize file based certificate manager: unable to set up dynamic certificate manager for kubelet server cert files: ${why}`,
   )
 }

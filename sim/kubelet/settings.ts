@@ -6,7 +6,19 @@ import { readFileSync } from 'node:fs'
 import { parseDurationMs } from '../../lib/settings/duration.ts'
 import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import { parseDocument } from '../../lib/settings/yaml.ts'
+import {
+  badDuration,
+  SettingsError,
+  validateFile,
+  validateLabels,
+  validateParts,
+  validatePorts,
+  type Members,
+} from './validation.ts'
 import { CIPHER_SUITES, GO_DEFAULT_POLICY, type TlsPolicy, type TlsVersion } from '../../lib/tls/policy.ts'
+
+/** What is found only when the secure port is opened. */
+export class ListenError extends Error {}
 
 export interface KubeletSettings {
   nodeName: string
@@ -55,13 +67,9 @@ export interface KubeletSettings {
   configuration: Record<string, unknown>
 }
 
-/** The end of a start, in the real kubelet's words (`command failed`, exit 1). */
-export class SettingsError extends Error {}
-
 const PORT = 10250
 const HEALTHZ_PORT = 10248
 const READ_ONLY_PORT = 10255
-const MOST_PORT = 65_535
 const TOKEN_CACHE_MS = 120_000
 const ALLOWED_CACHE_MS = 300_000
 const DENIED_CACHE_MS = 30_000
@@ -76,12 +84,12 @@ const TLS_VERSIONS: ReadonlyMap<string, TlsVersion> = new Map([
 ])
 const TLS13_SUITES = new Set(['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'])
 
-type Members = Record<string, unknown>
-
 /** @throws SettingsError */
 export function settingsOf(flags: FlagSet, minorVersion: number, hostname: string): KubeletSettings {
   const configFile = flags.string('config')
   const file = configFile === '' ? undefined : readConfiguration(configFile)
+  validateLabels(flags.map('node-labels'))
+  if (file) validateFile(file, minorVersion)
   const given = <T>(flag: string, read: (name: string) => T, fromFile: T | undefined, fallback: T): T =>
     flags.isSet(flag) ? read(flag) : (fromFile ?? fallback)
   const text = (name: string): string => flags.string(name)
@@ -156,14 +164,14 @@ export function settingsOf(flags: FlagSet, minorVersion: number, hostname: strin
     // beta and on in 1.33
     fineGrainedAuthorization: flag(gates, 'KubeletFineGrainedAuthz') ?? minorVersion >= 33,
   }
-  validate(settings)
-  if (settings.serverTlsBootstrap && flag(gates, 'RotateKubeletServerCertificate') === false) {
-    throw new SettingsError(
-      'failed to validate kubelet configuration, error: invalid configuration: serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate, path: &TypeMeta{Kind:,APIVersion:,}',
-    )
-  }
+  validatePorts(settings)
+  if (file) validateParts(file)
   if (mode !== 'AlwaysAllow' && mode !== 'Webhook') {
     throw new SettingsError(`failed to run Kubelet: unknown authorization mode ${mode}`)
+  }
+  if (settings.kubeconfigFile === undefined) {
+    const lacks = settings.webhookAuthentication ? 'authentication' : mode === 'Webhook' ? 'authorization' : undefined
+    if (lacks) throw new SettingsError(`failed to run Kubelet: no client provided, cannot use webhook ${lacks}`)
   }
   return { ...settings, authorizationMode: mode, configuration: configurationOf(file ?? {}, settings, mode) }
 }
@@ -193,7 +201,8 @@ function readConfiguration(path: string): Members {
   const { apiVersion, kind } = members
   if (kind === undefined) fail(`failed to decode: Object 'Kind' is missing in '${JSON.stringify(members)}'`)
   if (apiVersion !== 'kubelet.config.k8s.io/v1beta1' || kind !== 'KubeletConfiguration') {
-    fail(`failed to decode: no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`)
+    const named = `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`
+    fail(`failed to decode: ${named} in scheme "pkg/runtime/scheme.go:111"`)
   }
   for (const name of ['port', 'readOnlyPort', 'healthzPort']) {
     if (members[name] === undefined || typeof members[name] === 'number') continue
@@ -201,28 +210,9 @@ function readConfiguration(path: string): Members {
       `failed to decode: json: cannot unmarshal ${typeof members[name]} into Go struct field KubeletConfiguration.${name} of type int32`,
     )
   }
+  const duration = badDuration(members)
+  if (duration !== undefined) fail(`failed to decode: ${duration}`)
   return members
-}
-
-function validate({
-  healthzPort,
-  port,
-  readOnlyPort,
-}: {
-  healthzPort: number
-  port: number
-  readOnlyPort: number
-}): void {
-  const fail = (text: string): never => {
-    throw new SettingsError(`failed to validate kubelet configuration, error: invalid configuration: ${text}`)
-  }
-  if (healthzPort < 0 || healthzPort > MOST_PORT) {
-    fail(`healthzPort (--healthz-port) ${healthzPort} must be between 1 and 65535, inclusive`)
-  }
-  if (port < 1 || port > MOST_PORT) fail(`port (--port) ${port} must be between 1 and 65535, inclusive`)
-  if (readOnlyPort < 0 || readOnlyPort > MOST_PORT) {
-    fail(`readOnlyPort (--read-only-port) ${readOnlyPort} must be between 0 and 65535, inclusive`)
-  }
 }
 
 function policyOf(minimum: string, suites: readonly string[] | undefined): TlsPolicy {
@@ -238,7 +228,7 @@ function policyOf(minimum: string, suites: readonly string[] | undefined): TlsPo
   const older = (suites ?? []).filter((suite) => CIPHER_SUITES.has(suite))
   const needed = (suites ?? []).length > 0 && minVersion !== 'TLSv1.3'
   if (needed && !older.some((suite) => /^TLS_ECDHE_(RSA|ECDSA)_WITH_AES_128_GCM_SHA256$/.test(suite))) {
-    throw new SettingsError(
+    throw new ListenError(
       'http2: TLSConfig.CipherSuites is missing an HTTP/2-required AES_128_GCM_SHA256 cipher (need at least one of TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)',
     )
   }

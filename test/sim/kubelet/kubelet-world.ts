@@ -242,9 +242,9 @@ export class KubeletWorld {
       },
       authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '1ms', cacheUnauthorizedTTL: '1ms' } },
       ...options.config,
-      // a port that is asked for is a free one
-      ...(options.config?.['readOnlyPort'] === undefined ? {} : { readOnlyPort }),
-      ...(options.config?.['healthzPort'] === undefined ? {} : { healthzPort }),
+      // a port that is asked for by 1 is a free one
+      ...(options.config?.['readOnlyPort'] === 1 ? { readOnlyPort } : {}),
+      ...(options.config?.['healthzPort'] === 1 ? { healthzPort } : {}),
     }
     const configFile = join(this.folder, `config-${port}.yaml`)
     writeFileSync(configFile, options.configText ?? stringify(config))
@@ -271,6 +271,7 @@ export class RunningKubelet {
   readonly readOnlyPort: number
   readonly healthzPort: number
   readonly witnessed: WitnessLine[] = []
+  stdout = ''
   stderr = ''
   readonly exited: Promise<number | null>
   readonly #child: ChildProcess
@@ -283,7 +284,7 @@ export class RunningKubelet {
     this.readOnlyPort = readOnlyPort
     this.healthzPort = healthzPort
     let pending = ''
-    child.stdout?.resume()
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text
       this.#look()
