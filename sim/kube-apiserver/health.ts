@@ -37,6 +37,8 @@ const HOOKS = [
   ...HOOKS_AFTER_REGISTRATION.map((name) => `poststarthook/${name}`),
 ]
 
+const STORAGE_READINESS_SECONDS = 60
+
 export const HEALTH_ENDPOINTS = ['healthz', 'livez', 'readyz'] as const
 export type HealthEndpoint = (typeof HEALTH_ENDPOINTS)[number]
 
@@ -65,6 +67,9 @@ export interface HealthAnswer {
 async function passes(check: string, health: Health): Promise<boolean> {
   if (check === 'etcd' || check === 'etcd-readiness') return health.etcd()
   if (check === 'informer-sync') return health.synced()
+  // waits for the same, a minute at most (apiserver/pkg/server/storage_readiness_hook.go)
+  if (check === 'poststarthook/storage-readiness')
+    return health.synced() || process.uptime() > STORAGE_READINESS_SECONDS
   if (check === 'poststarthook/rbac/bootstrap-roles') return health.bootstrapped()
   return true
 }
