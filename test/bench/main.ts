@@ -53,6 +53,7 @@ const { values } = parseArgs({
 
 const posture = withThirdWorker(await loadPosture('kubeadm'))
 for (let round = 0; round < Number(values.rounds); round += 1) {
+  process.stderr.write(`round ${round + 1} of ${values.rounds}\n`)
   const floor = await startFloor(PROCESSES)
   note(`floor: ${PROCESSES} bare Node processes, every one dials the next over mTLS`, 'ms', floor.milliseconds)
   note(`floor: their resident memory`, 'MB', residentMb(floor.pids))
@@ -76,7 +77,10 @@ for (let round = 0; round < Number(values.rounds); round += 1) {
     await cluster.stop()
   }
 }
-for (let run = 0; run < Number(values.runs); run += 1) await wholeRun()
+for (let run = 0; run < Number(values.runs); run += 1) {
+  process.stderr.write(`whole run ${run + 1} of ${values.runs}\n`)
+  await wholeRun()
+}
 
 const rows = [...measures.values()].map((measure) => ({ ...measure, median: median(measure.values) }))
 const machine = { node: process.version, cores: availableParallelism(), model: cpus()[0]?.model ?? '' }

@@ -18,7 +18,7 @@ if (ETCD === undefined) process.stderr.write(`${needed.skip}\n`)
 
 t.test('attacks on it have the outcomes that the simulated one has', needed, async (t) => {
   const [program, ...args] = nodeCommand([MAIN, 'attack'])
-  args.push('etcd-no-client-auth:read', 'kubelet-cert-to-etcd', 'snapshot-theft', 'scheduler-cert')
+  args.push('etcd-no-client-auth:read', 'kubelet-cert-to-etcd', 'snapshot-theft', 'scheduler-cert:a')
   args.push('--posture', 'kubeadm', '--json', '--with', `etcd=${ETCD}`)
   const { stdout, stderr } = spawnSync(program!, args, { encoding: 'utf8', env: ENV })
   t.match(stderr, /^etcd \d+\.\d+\.\d+ \(\S+\) in the place of the simulated one/)

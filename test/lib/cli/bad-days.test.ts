@@ -194,7 +194,7 @@ t.test('a posture that no cluster can have', linux, async (t) => {
 
 t.test('a component that is killed in the middle of an attack', linux, async (t) => {
   const tmp = t.testdir()
-  const ids = ['steal/kcm-cert', 'steal/scheduler-cert', 'overreach/node-foreign-secret:a']
+  const ids = ['steal/kcm-cert:a', 'steal/scheduler-cert:a', 'overreach/node-foreign-secret:a']
   const ended = await disturbed({ tmp }, ids, () => process.kill(processOf('sim/etcd/', tmp), 'SIGKILL'))
   t.match(ended, { status: 1, stdout: /unclear: crash: etcd on etcd-1 ended \(SIGKILL\) in the middle of the attempt/ })
   t.match(ended.stdout, /^3 rows: .*, 1 unclear$/m, 'the others have a cluster that lives')
@@ -219,7 +219,7 @@ t.test('a clock that is set', linux, async (t) => {
   const tmp = t.testdir()
   const script = `const now = Date.now; let by = 0; process.on('SIGUSR2', () => { by = 36e5 }); Date.now = () => now() + by`
   const nodeOptions = ['--import', `data:text/javascript,${encodeURIComponent(script)}`]
-  const ended = await disturbed({ tmp, nodeOptions }, ['steal/kcm-cert', 'steal/scheduler-cert'], (pid) => {
+  const ended = await disturbed({ tmp, nodeOptions }, ['steal/kcm-cert:a', 'steal/scheduler-cert:a'], (pid) => {
     process.kill(pid, 'SIGUSR2')
   })
   t.match(ended, { status: 2, stdout: '', stderr: /^\[clock_jumped\] this machine's clock: went forward by 3600 s/m })
