@@ -13,6 +13,7 @@ import { runScenarios } from '../scenario/run.ts'
 import { packageVersion } from '../settings/package-root.ts'
 import { EXIT } from './exit.ts'
 import { interruptible } from './interruptible.ts'
+import { members } from './etcd-members.ts'
 import { realBinaries } from './real-binaries.ts'
 import { progressLine } from './progress.ts'
 
@@ -22,6 +23,7 @@ interface AttackOptions {
   baseline?: string
   failOnSkip?: boolean
   clusters?: string
+  etcdMembers?: string
   with?: string[]
   report?: string[]
 }
@@ -34,7 +36,8 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
   const reports = (options.report ?? []).map(parseReport)
   const baseline = options.baseline === undefined ? undefined : readBaseline(options.baseline)
   const selected = selectScenarios(await discoverScenarios(), ids)
-  const postures = await Promise.all((options.posture ?? (await shippedPostures())).map((name) => loadPosture(name)))
+  const names = options.posture ?? (await shippedPostures())
+  const postures = await Promise.all(names.map(async (name) => members(await loadPosture(name), options)))
   const real = await realBinaries(options.with)
   const progress = progressLine(process.stderr)
   const rows = await interruptible((signal) =>

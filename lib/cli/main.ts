@@ -38,6 +38,7 @@ program
   .option('--report <format=file...>', 'junit, sarif, tap, markdown or html, written to that file')
   .option('--fail-on-skip', 'exit 1 when a row was skipped')
   .option('--clusters <n>', 'clusters alive at once', '2')
+  .option('--etcd-members <n>', 'run only the first members of the etcd cluster')
   .option(
     '--with <component=path...>',
     'a real binary in the place of a simulated component, such as etcd=/usr/bin/etcd',
@@ -60,6 +61,7 @@ program
   .command('up')
   .description('Keep a cluster running and say how to reach it.')
   .option('-p, --posture <posture>', 'a shipped one by name, or a folder shaped as one of them', 'kubeadm')
+  .option('--etcd-members <n>', 'run only the first members of the etcd cluster')
   .option('--timing', 'say where the time of the start went')
   .option(
     '--with <component=path...>',

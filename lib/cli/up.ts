@@ -4,10 +4,18 @@ import { startCluster } from '../cluster/start-cluster.ts'
 import { loadPosture } from '../posture/posture.ts'
 import { palette } from '../report/colour.ts'
 import { interruptible } from './interruptible.ts'
+import { members } from './etcd-members.ts'
 import { realBinaries } from './real-binaries.ts'
 
-export async function up(options: { posture?: string; timing?: boolean; with?: string[] }): Promise<void> {
-  const posture = await loadPosture(options.posture ?? 'kubeadm')
+interface UpOptions {
+  posture?: string
+  timing?: boolean
+  with?: string[]
+  etcdMembers?: string
+}
+
+export async function up(options: UpOptions): Promise<void> {
+  const posture = members(await loadPosture(options.posture ?? 'kubeadm'), options)
   const real = await realBinaries(options.with)
   await interruptible(async (signal) => {
     const cluster = await startCluster(posture, {
@@ -32,10 +40,10 @@ export async function up(options: { posture?: string; timing?: boolean; with?: s
       if (etcd && facts.etcd[0]?.startsWith('https:')) {
         const pki = folder(etcd, '/etc/kubernetes/pki/etcd')
         lines.push(
-          `  ETCDCTL_API=3 etcdctl --endpoints ${facts.etcd[0]} --cacert ${pki}/ca.crt --cert ${pki}/healthcheck-client.crt --key ${pki}/healthcheck-client.key get --prefix --keys-only /registry`,
+          `  ETCDCTL_API=3 etcdctl --endpoints ${facts.etcd.join(',')} --cacert ${pki}/ca.crt --cert ${pki}/healthcheck-client.crt --key ${pki}/healthcheck-client.key get --prefix --keys-only /registry`,
         )
       } else if (facts.etcd[0])
-        lines.push(`  ETCDCTL_API=3 etcdctl --endpoints ${facts.etcd[0]} get --prefix --keys-only /registry`)
+        lines.push(`  ETCDCTL_API=3 etcdctl --endpoints ${facts.etcd.join(',')} get --prefix --keys-only /registry`)
       lines.push(`  curl -k ${facts.apiserver}/version`, '')
       process.stdout.write(`${lines.join('\n')}\n`)
       for (const each of cluster.processes) {

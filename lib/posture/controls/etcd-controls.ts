@@ -1,7 +1,8 @@
 /** Controls of etcd's listeners, and of kube-apiserver as their client. */
-import { flagOf, withFlag, withFlagsAtLeast, withPki } from '../change-posture.ts'
+import { editManifests, flagOf, withFlag, withFlagsAtLeast, withPki } from '../change-posture.ts'
 import type { Control } from '../control.ts'
 import { signingAuthority } from '../signing-authority.ts'
+import { flagValue, setFlag } from '../manifest.ts'
 import { manifestPath } from './manifest-path.ts'
 import type { Posture } from '../posture.ts'
 
@@ -19,12 +20,13 @@ function withScheme(
   flags: readonly string[],
   scheme: string,
 ): Posture {
-  return flags.reduce((changed, name) => {
-    const value = flagOf(changed, component, name)
-    return value === undefined
-      ? changed
-      : withFlag(changed, component, name, value.replace(/https?:\/\//g, `${scheme}://`))
-  }, posture)
+  // Each member's manifest names its own addresses.
+  return editManifests(posture, component, (text, file) =>
+    flags.reduce((changed, name) => {
+      const value = flagValue(changed, name)
+      return value === undefined ? changed : setFlag(file, changed, name, value.replace(/https?:\/\//g, `${scheme}://`))
+    }, text),
+  )
 }
 
 function hasEtcd(posture: Posture): boolean {

@@ -2,6 +2,7 @@ import t from 'tap'
 import { comparePostures } from '../../../lib/posture/compare.ts'
 import type { Control } from '../../../lib/posture/control.ts'
 import { CONTROLS } from '../../../lib/posture/controls.ts'
+import { withEtcdMembers } from '../../../lib/posture/etcd-members.ts'
 import { shippedPostures, loadPosture, type Posture } from '../../../lib/posture/posture.ts'
 
 /** Weakening then restoring does not lead back here, and why. */
@@ -17,6 +18,8 @@ const NOT_THERE: Readonly<Record<string, string>> = {
   'zero-trust etcd-ca-key-file-mode': 'the keys of its authorities lie on no machine',
   'zero-trust front-proxy-ca-key-file-mode': 'the keys of its authorities lie on no machine',
   'encrypted front-proxy-ca-key-file-mode': 'it has no front proxy',
+  'open requestheader-allowed-names': 'it has no front proxy',
+  'encrypted requestheader-allowed-names': 'it has no front proxy',
   'encrypted front-proxy-client-key-file-mode': 'it has no front proxy',
   ...Object.fromEntries(
     ['open', 'encrypted', 'kubeadm', 'hardened'].map((name) => [
@@ -76,23 +79,23 @@ const DROPPED: Readonly<Record<string, readonly string[]>> = {
   'etcd-client-tls': [
     'kube-apiserver: - --etcd-servers=https://192.0.2.21:2379',
     'kube-apiserver: + --etcd-servers=http://192.0.2.21:2379',
-    'etcd: - --advertise-client-urls=https://192.0.2.21:2379',
-    'etcd: - --listen-client-urls=https://127.0.0.1:2379,https://192.0.2.21:2379',
-    'etcd: + --advertise-client-urls=http://192.0.2.21:2379',
-    'etcd: + --listen-client-urls=http://127.0.0.1:2379,http://192.0.2.21:2379',
+    'etcd (etcd-1): - --advertise-client-urls=https://192.0.2.21:2379',
+    'etcd (etcd-1): - --listen-client-urls=https://127.0.0.1:2379,https://192.0.2.21:2379',
+    'etcd (etcd-1): + --advertise-client-urls=http://192.0.2.21:2379',
+    'etcd (etcd-1): + --listen-client-urls=http://127.0.0.1:2379,http://192.0.2.21:2379',
   ],
   'etcd-peer-tls': [
-    'etcd: - --initial-advertise-peer-urls=https://192.0.2.21:2380',
-    'etcd: - --initial-cluster=etcd-1=https://192.0.2.21:2380',
-    'etcd: - --listen-peer-urls=https://192.0.2.21:2380',
-    'etcd: + --initial-advertise-peer-urls=http://192.0.2.21:2380',
-    'etcd: + --initial-cluster=etcd-1=http://192.0.2.21:2380',
-    'etcd: + --listen-peer-urls=http://192.0.2.21:2380',
+    'etcd (etcd-1): - --initial-advertise-peer-urls=https://192.0.2.21:2380',
+    'etcd (etcd-1): - --initial-cluster=etcd-1=https://192.0.2.21:2380',
+    'etcd (etcd-1): - --listen-peer-urls=https://192.0.2.21:2380',
+    'etcd (etcd-1): + --initial-advertise-peer-urls=http://192.0.2.21:2380',
+    'etcd (etcd-1): + --initial-cluster=etcd-1=http://192.0.2.21:2380',
+    'etcd (etcd-1): + --listen-peer-urls=http://192.0.2.21:2380',
   ],
-  'etcd-client-cert-auth': ['etcd: - --client-cert-auth=true'],
-  'etcd-trusted-ca-file': ['etcd: - --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
-  'etcd-peer-client-cert-auth': ['etcd: - --peer-client-cert-auth=true'],
-  'etcd-peer-trusted-ca-file': ['etcd: - --peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
+  'etcd-client-cert-auth': ['etcd (etcd-1): - --client-cert-auth=true'],
+  'etcd-trusted-ca-file': ['etcd (etcd-1): - --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
+  'etcd-peer-client-cert-auth': ['etcd (etcd-1): - --peer-client-cert-auth=true'],
+  'etcd-peer-trusted-ca-file': ['etcd (etcd-1): - --peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
   'etcd-client-allowed-hostname': [],
   'dedicated-etcd-ca': ['pki.yaml: + sameAs: ca'],
   'etcd-cafile': ['kube-apiserver: - --etcd-cafile=/etc/kubernetes/pki/etcd/ca.crt'],
@@ -111,6 +114,7 @@ const DROPPED: Readonly<Record<string, readonly string[]>> = {
     `kube-apiserver: + --tls-cipher-suites=${SUITES},TLS_RSA_WITH_AES_128_GCM_SHA256`,
     'pki.yaml: + encryptionAlgorithm: RSA-2048',
   ],
+  'requestheader-allowed-names': ['kube-apiserver: - --requestheader-allowed-names=front-proxy-client'],
 }
 
 function control(id: string): Control {
@@ -157,7 +161,7 @@ t.test('weaken changes exactly the files it names, restore gives back what was',
 })
 
 t.test('dropping a control of hardened changes these lines and no other', async (t) => {
-  const hardened = await loadPosture('hardened')
+  const hardened = withEtcdMembers(await loadPosture('hardened'), 1)
   const dropped = CONTROLS.filter(({ id }) => !id.endsWith('-file-mode')).map((each) => {
     const lines = comparePostures(hardened, each.weaken(hardened)).map((line) =>
       line
@@ -171,7 +175,7 @@ t.test('dropping a control of hardened changes these lines and no other', async 
 })
 
 t.test('hardened holds every control but one, and restoring what it holds changes nothing', async (t) => {
-  const hardened = await loadPosture('hardened')
+  const hardened = withEtcdMembers(await loadPosture('hardened'), 1)
   for (const each of CONTROLS.filter(({ id }) => id !== 'etcd-client-allowed-hostname')) {
     t.ok(each.weaken(hardened) !== hardened, `${each.id} can be dropped`)
     t.strictSame(comparePostures(hardened, each.restore(hardened)), [], `${each.id} stands`)
@@ -191,7 +195,7 @@ t.test('a restored control can be dropped again', async (t) => {
 })
 
 t.test('what a restored control needs comes with it', async (t) => {
-  const open = await loadPosture('open')
+  const open = withEtcdMembers(await loadPosture('open'), 1)
   const added = (id: string, from: Posture = open): string[] =>
     comparePostures(from, control(id).restore(from)).filter(
       (line) => line.includes(': + ') && !line.startsWith('posture.yaml'),
@@ -199,16 +203,16 @@ t.test('what a restored control needs comes with it', async (t) => {
   t.strictSame(added('etcd-client-tls'), [
     'kube-apiserver (control-plane): + --etcd-cafile=/etc/kubernetes/pki/etcd/ca.crt',
     'kube-apiserver (control-plane): + --etcd-servers=https://192.0.2.21:2379',
-    'etcd (etcd): + --advertise-client-urls=https://192.0.2.21:2379',
-    'etcd (etcd): + --cert-file=/etc/kubernetes/pki/etcd/server.crt',
-    'etcd (etcd): + --key-file=/etc/kubernetes/pki/etcd/server.key',
-    'etcd (etcd): + --listen-client-urls=https://127.0.0.1:2379,https://192.0.2.21:2379',
+    'etcd (etcd-1): + --advertise-client-urls=https://192.0.2.21:2379',
+    'etcd (etcd-1): + --cert-file=/etc/kubernetes/pki/etcd/server.crt',
+    'etcd (etcd-1): + --key-file=/etc/kubernetes/pki/etcd/server.key',
+    'etcd (etcd-1): + --listen-client-urls=https://127.0.0.1:2379,https://192.0.2.21:2379',
   ])
   t.strictSame(added('etcd-client-cert-auth'), [
     'kube-apiserver (control-plane): + --etcd-certfile=/etc/kubernetes/pki/apiserver-etcd-client.crt',
     'kube-apiserver (control-plane): + --etcd-keyfile=/etc/kubernetes/pki/apiserver-etcd-client.key',
-    'etcd (etcd): + --client-cert-auth=true',
-    'etcd (etcd): + --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt',
+    'etcd (etcd-1): + --client-cert-auth=true',
+    'etcd (etcd-1): + --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt',
   ])
   t.ok(added('encryption-provider').includes('hosts/control-plane/etc/kubernetes/enc/enc.yaml: + the file'))
   const secure = control('apiserver-tls').restore(open)

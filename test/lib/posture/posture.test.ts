@@ -18,6 +18,8 @@ import {
 } from '../../../lib/posture/manifest.ts'
 import { mapAddresses } from '../../../lib/posture/map-addresses.ts'
 import { mapArgument, mapFileText, type HostMapping } from '../../../lib/posture/map-host-text.ts'
+import { flagOf } from '../../../lib/posture/change-posture.ts'
+import { withEtcdMembers } from '../../../lib/posture/etcd-members.ts'
 import { loadPosture, shippedPostures, withFile, type Posture } from '../../../lib/posture/posture.ts'
 import {
   issuePostureMaterial,
@@ -44,6 +46,11 @@ import { FLAGS as KUBELET_FLAGS } from '../../../sim/kubelet/flags.ts'
 import { FLAGS as SCHEDULER_FLAGS } from '../../../sim/kube-scheduler/flags.ts'
 
 const OCTET = 77
+
+/** A shipped posture with one etcd member: the rest of it is the same for each. */
+async function small(name: string): Promise<Posture> {
+  return withEtcdMembers(await loadPosture(name), 1)
+}
 const APISERVER_YAML = 'hosts/control-plane/etc/kubernetes/manifests/kube-apiserver.yaml'
 
 async function render(t: Test, posture: Posture): Promise<Map<string, RenderedHost>> {
@@ -74,6 +81,9 @@ function spoilt(t: Test, file: string, edit: (text: string) => string): string {
   writeFileSync(join(folder, file), edit(readFileSync(join(folder, file), 'utf8')))
   return folder
 }
+
+// RSA keys of a whole cluster are made here.
+t.setTimeout(120_000)
 
 t.test('the shipped postures load, from the weakest to the strongest', async (t) => {
   const names = await shippedPostures()
@@ -176,7 +186,7 @@ t.test('a broken posture is refused with file and line', async (t) => {
 })
 
 t.test('a manifest that is no Pod is named, one of something else is left alone', async (t) => {
-  const posture = await loadPosture('kubeadm')
+  const posture = await small('kubeadm')
   const folder = 'hosts/control-plane/etc/kubernetes/manifests'
   const withVip = withFile(
     posture,
@@ -191,7 +201,7 @@ t.test('a manifest that is no Pod is named, one of something else is left alone'
 })
 
 t.test('manifests are read and edited without moving the rest', async (t) => {
-  const text = (await loadPosture('kubeadm')).files.get(APISERVER_YAML) ?? ''
+  const text = (await small('kubeadm')).files.get(APISERVER_YAML) ?? ''
   const manifest = readManifest('x', text)
   t.match(manifest, { component: 'kube-apiserver', version: '1.36.3', image: 'registry.k8s.io/kube-apiserver:v1.36.3' })
   t.equal(manifest?.args[0], '--advertise-address=192.0.2.10')
@@ -276,7 +286,7 @@ t.test('only whole addresses are mapped', async (t) => {
 })
 
 t.test('arguments and files of a host are mapped by what they mean', async (t) => {
-  const { hosts } = await loadPosture('kubeadm')
+  const { hosts } = await small('kubeadm')
   const addressing = loopbackPlan(
     OCTET,
     hosts.map((host) => host.name),
@@ -316,7 +326,7 @@ t.test('arguments and files of a host are mapped by what they mean', async (t) =
 t.test(
   'kubeadm: certificates and kubeconfigs have the subjects, names and usages that kubeadm gives them',
   async (t) => {
-    const rendered = await render(t, await loadPosture('kubeadm'))
+    const rendered = await render(t, await small('kubeadm'))
     const [control, etcd, worker] = ['control-plane-1', 'etcd-1', 'worker-1'].map((name) => rendered.get(name))
     const now = new Date()
     const cas = {
@@ -431,7 +441,7 @@ t.test(
 t.test('files carry the modes that kubeadm gives them, whatever the umask', async (t) => {
   const before = process.umask(0o077)
   t.teardown(() => process.umask(before))
-  const rendered = await render(t, await loadPosture('kubeadm'))
+  const rendered = await render(t, await small('kubeadm'))
   const [control, etcd, worker] = ['control-plane-1', 'etcd-1', 'worker-1'].map((name) => rendered.get(name))
   const modes: [RenderedHost | undefined, string, string][] = [
     [control, '/etc/kubernetes', '755'],
@@ -452,7 +462,7 @@ t.test('files carry the modes that kubeadm gives them, whatever the umask', asyn
 })
 
 t.test('the launch list is path-mapped arguments, a version and nothing else', async (t) => {
-  const rendered = await render(t, await loadPosture('kubeadm'))
+  const rendered = await render(t, await small('kubeadm'))
   const launches = [...rendered.values()].flatMap((host) => host.launches)
   t.strictSame(
     launches.map(({ component, host, version }) => `${component} ${version} on ${host}`),
@@ -481,8 +491,8 @@ t.test('the launch list is path-mapped arguments, a version and nothing else', a
 })
 
 t.test('etcd settings may come from the environment of its Pod', async (t) => {
-  const posture = await loadPosture('kubeadm')
-  const file = 'hosts/etcd/etc/kubernetes/manifests/etcd.yaml'
+  const posture = await small('kubeadm')
+  const file = 'hosts/etcd-1/etc/kubernetes/manifests/etcd.yaml'
   const text = (posture.files.get(file) ?? '')
     .replace(/ {4}- --listen-client-urls=.*\n/, '')
     .replace(
@@ -494,7 +504,7 @@ t.test('etcd settings may come from the environment of its Pod', async (t) => {
 })
 
 t.test('a later year is certificates of an earlier one', async (t) => {
-  const posture = await loadPosture('kubeadm')
+  const posture = await small('kubeadm')
   const addresses = loopbackPlan(
     OCTET,
     posture.hosts.map((host) => host.name),
@@ -522,7 +532,7 @@ t.test('keys of encryption at rest are drawn for each run, on all hosts alike', 
 })
 
 t.test('cluster objects come in order of file name, in the addresses of the run', async (t) => {
-  const posture = withFile(await loadPosture('open'), 'cluster/05-first.yaml', 'a: 192.0.2.31\nb: 127.0.0.1\n')
+  const posture = withFile(await small('open'), 'cluster/05-first.yaml', 'a: 192.0.2.31\nb: 127.0.0.1\n')
   const objects = renderClusterObjects(
     posture,
     loopbackPlan(
@@ -535,7 +545,7 @@ t.test('cluster objects come in order of file name, in the addresses of the run'
 })
 
 t.test('differences are told as flags and lines', async (t) => {
-  const posture = await loadPosture('kubeadm')
+  const posture = await small('kubeadm')
   const text = posture.files.get(APISERVER_YAML) ?? ''
   const other = withFile(posture, APISERVER_YAML, setFlag('x', text, 'anonymous-auth', 'false'))
   t.strictSame(comparePostures(posture, other), ['kube-apiserver (control-plane): + --anonymous-auth=false'])
@@ -599,8 +609,28 @@ t.test(
     t.equal(signingAuthority(strict.pki, 'ca', ['clientAuth']), 'client-ca')
     t.equal(signingAuthority(strict.pki, 'ca', ['serverAuth']), 'apiserver-ca')
     t.equal(signingAuthority(strict.pki, 'etcd-ca', ['clientAuth']), 'etcd-ca')
-    const { pki } = await loadPosture('kubeadm')
+    const { pki } = await small('kubeadm')
     t.equal(signingAuthority(pki, 'ca', ['clientAuth']), 'ca')
     t.equal(signingAuthority(pki, 'ca', ['serverAuth']), 'ca')
   },
 )
+
+t.test('three members of etcd, or as many as are asked for', async (t) => {
+  for (const name of await shippedPostures()) {
+    const three = await loadPosture(name)
+    const names = (posture: Posture): string[] =>
+      posture.hosts.filter(({ role }) => role === 'etcd').map((host) => host.name)
+    t.strictSame(names(three), ['etcd-1', 'etcd-2', 'etcd-3'], name)
+    t.ok(withEtcdMembers(three, 3) === three)
+    const one = withEtcdMembers(three, 1)
+    t.strictSame(names(one), ['etcd-1'])
+    t.notMatch([...one.files.values()].join('\n'), /etcd-2|192\.0\.2\.2[23]/, `${name}: nothing speaks of who is gone`)
+  }
+  const three = await loadPosture('kubeadm')
+  t.match(flagOf(withEtcdMembers(three, 2), 'etcd', 'initial-cluster'), /^etcd-1=[^,]+,etcd-2=[^,]+$/)
+  for (const count of [0, -1, 1.5, NaN]) {
+    t.throws(() => withEtcdMembers(three, count), {
+      message: /^\[etcd_members\] etcd: a cluster has a whole number of members/,
+    })
+  }
+})
