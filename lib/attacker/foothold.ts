@@ -2,8 +2,11 @@
 import type { AuthorityName, MintedCertificate, Signer } from '../cluster/minted-certificate.ts'
 import type { Link } from '../wire/link.ts'
 
-/** A link: who dials whom, by host name, and the port dialled where several links share the two. */
-export type LinkName = Pick<Link, 'from' | 'to'> & { port?: number }
+/**
+ * A link: who dials whom, by host name, and the port dialled where several links share the two. Without `to` it is whoever
+ * is dialled at that port: one who owns the network between kube-apiserver and etcd owns the way to every member.
+ */
+export type LinkName = Pick<Link, 'from'> & { to?: string; port?: number }
 
 export type { AuthorityName, MintedCertificate, Signer }
 

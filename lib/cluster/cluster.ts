@@ -201,7 +201,10 @@ export class Cluster {
         const { clientCertificateData: certificate, clientKeyData: privateKey } = user
         return certificate && privateKey ? { certificate, privateKey } : undefined
       },
-      faceOf: (host) => this.plan.host(host).face,
+      facesOf: (place) => {
+        const ofRole = posture.hosts.filter(({ role }) => role === place).map(({ name }) => name)
+        return (ofRole.length > 0 ? ofRole : [place]).map((host) => this.plan.host(host).face)
+      },
     })
   }
 

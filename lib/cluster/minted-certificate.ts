@@ -25,7 +25,7 @@ export interface MintedCertificate {
   organizations?: readonly string[]
   usages?: ReadonlyArray<'clientAuth' | 'serverAuth'>
   dnsNames?: readonly string[]
-  /** Names of hosts whose face addresses become IP SANs. */
+  /** Names of hosts, or roles, whose face addresses become IP SANs. */
   hosts?: readonly string[]
   /** Relative distinguished names in order, in the place of commonName and organizations: `[{ O: ['a'] }, { CN: ['x'] }]`. */
   subject?: ReadonlyArray<Record<string, string[]>>
@@ -38,7 +38,8 @@ export interface Mint {
   authority: (name: AuthorityName) => Issued
   /** A kubelet's client certificate and key; undefined where it has none. */
   leafOf: (host: string) => Issued | undefined
-  faceOf: (host: string) => string
+  /** Addresses of a host, or of every host of a role. */
+  facesOf: (hostOrRole: string) => string[]
 }
 
 const DAY_MS = 24 * 3_600_000
@@ -51,7 +52,7 @@ export async function mint(wanted: MintedCertificate, from: Mint): Promise<KeyPa
     organizations: wanted.organizations ?? [],
     usages: wanted.usages ?? [],
     dnsNames: wanted.dnsNames ?? [],
-    ipAddresses: (wanted.hosts ?? []).map(from.faceOf),
+    ipAddresses: (wanted.hosts ?? []).flatMap(from.facesOf),
     ...validity(wanted.valid),
   }
   const signer = await signerOf(wanted.signedBy, from)

@@ -126,9 +126,9 @@ function standsText({ stands }: Foothold): string {
     case 'host':
       return `as root on ${stands.host}`
     case 'tap':
-      return `listening on ${stands.link.from} -> ${stands.link.to}${portText(stands.link.port)}`
+      return `listening on ${stands.link.from} -> ${stands.link.to ?? 'any host'}${portText(stands.link.port)}`
     case 'path':
-      return `where the network sends ${stands.link.from} -> ${stands.link.to}${portText(stands.link.port)}`
+      return `where the network sends ${stands.link.from} -> ${stands.link.to ?? 'any host'}${portText(stands.link.port)}`
     case 'machine':
       return `as the unprivileged uid ${stands.uid} on ${stands.host}`
   }

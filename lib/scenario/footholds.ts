@@ -39,7 +39,7 @@ export function tapWithKeys(link: LinkName): Foothold {
   return {
     name: 'tap with the session keys',
     stands: { on: 'tap', link },
-    holds: { keylog: { sessionKeysOf: link.to } },
+    holds: { keylog: { sessionKeysOf: link.to ?? link.from } },
   }
 }
 

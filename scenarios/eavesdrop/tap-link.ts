@@ -65,7 +65,7 @@ export default scenario({
     variant({
       id: 'c',
       title: 'kube-apiserver -> etcd: a Pod as it is stored',
-      link: { from: 'control-plane-1', to: 'etcd-1', port: 2379 },
+      link: { from: 'control-plane-1', port: 2379 },
       by: 'etcd',
       // A Secret would cross sealed wherever encryption at rest is on: that is another wall.
       goal: { read: 'pod', node: 'worker-2' },

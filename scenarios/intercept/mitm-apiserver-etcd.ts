@@ -5,7 +5,7 @@ import { onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 
-const LINK = { from: 'control-plane-1', to: 'etcd-1', port: 2379 }
+const LINK = { from: 'control-plane-1', port: 2379 }
 
 function variant(id: string, title: string, minted: MintedCertificate, code: string): Variant {
   const refused: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: 'cert-verify', code }
@@ -28,7 +28,7 @@ function variant(id: string, title: string, minted: MintedCertificate, code: str
           signedBy: 'etcd-ca',
           commonName: 'etcd-1',
           usages: ['serverAuth'],
-          hosts: ['etcd-1'],
+          hosts: ['etcd'],
         }),
       },
     },
@@ -45,7 +45,7 @@ export default scenario({
     variant(
       'a',
       'a self-signed certificate with the right name',
-      { signedBy: 'self', commonName: 'etcd-1', usages: ['serverAuth'], hosts: ['etcd-1'] },
+      { signedBy: 'self', commonName: 'etcd-1', usages: ['serverAuth'], hosts: ['etcd'] },
       'unknown_authority',
     ),
     variant(
@@ -57,7 +57,7 @@ export default scenario({
     variant(
       'c',
       `etcd-ca's signature, the right name, for clients only`,
-      { signedBy: 'etcd-ca', commonName: 'etcd-1', usages: ['clientAuth'], hosts: ['etcd-1'] },
+      { signedBy: 'etcd-ca', commonName: 'etcd-1', usages: ['clientAuth'], hosts: ['etcd'] },
       'incompatible_usage',
     ),
   ],
