@@ -5,7 +5,8 @@
 import t from 'tap'
 import { startCluster } from '../lib/cluster/start-cluster.ts'
 import { CONTROLS } from '../lib/posture/controls.ts'
-import { loadPosture, shippedPostures } from '../lib/posture/posture.ts'
+import { withEtcdMembers } from '../lib/posture/etcd-members.ts'
+import { loadPosture, shippedPostures, type Posture } from '../lib/posture/posture.ts'
 import { act } from '../lib/scenario/act.ts'
 import { arrange } from '../lib/scenario/change.ts'
 import { discoverScenarios, selectScenarios } from '../lib/scenario/discover.ts'
@@ -13,11 +14,16 @@ import { asExpected } from '../lib/scenario/outcome.ts'
 import { rowId } from '../lib/scenario/row.ts'
 import { runScenarios } from '../lib/scenario/run.ts'
 
-t.setTimeout(600_000)
+t.setTimeout(900_000)
+
+/** No attack here asks about etcd's peers: one member answers for three, in less of the machine. */
+async function small(name: string): Promise<Posture> {
+  return withEtcdMembers(await loadPosture(name), 1)
+}
 
 t.test('every row is as expected, and every change flips its row', async (t) => {
   const selected = selectScenarios(await discoverScenarios(), [])
-  const postures = await Promise.all((await shippedPostures()).map((name) => loadPosture(name)))
+  const postures = await Promise.all((await shippedPostures()).map(small))
   const rows = await runScenarios({
     selected,
     postures,
@@ -42,7 +48,7 @@ t.test('every row is as expected, and every change flips its row', async (t) => 
 })
 
 t.test('drops that do nothing change nothing (ATTACKS.md section 14)', async (t) => {
-  const kubeadm = await loadPosture('kubeadm')
+  const kubeadm = await small('kubeadm')
   const all = await discoverScenarios()
   const byControl = groupBy(
     all.flatMap((discovered) =>
