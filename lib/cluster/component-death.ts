@@ -39,25 +39,26 @@ export function howOf({ exited }: Pick<ComponentProcess, 'exited'>): string {
 /** A range's own notices about flags are no mistakes. */
 const NOTICE = /\[flag_inert\]|flag has no effect/
 
+/** How klog, cobra and zap begin to say why they end; what follows on lines of its own belongs to it. */
+const COMPLAINT = /^E\d{4} |^Error: |"level":"(?:error|fatal|panic)"/
+
 /**
  * `file:line:column` of what the last words complain about: a place in a file that they name themselves, or a flag or
  * path in the file that the component is started from; that file alone where they name neither.
  */
 function mistakeIn(posture: Posture, launch: Launch, words: string): string {
-  const complaint = words
-    .split('\n')
-    .filter((line) => !NOTICE.test(line))
-    .slice(-2)
-    .join('\n')
+  const lines = words.split('\n').filter((line) => !NOTICE.test(line))
+  const begin = lines.findLastIndex((line) => COMPLAINT.test(line))
+  const complaint = lines.slice(begin === -1 ? -2 : begin).join('\n')
   const tokens = complaint.match(/--[a-z][\w-]*|(?<![\w/.])\/[\w./-]+/g) ?? []
   const [, line, column] = /line (\d+), column (\d+)/.exec(complaint) ?? []
   const named = tokens.map((token) => postureFile(posture, launch.host, token)).find((file) => posture.files.has(file))
   if (named !== undefined && line !== undefined) return `${named}:${line}:${column}`
   const source = postureFile(posture, launch.host, launch.source)
-  const lines = posture.files.get(source)?.split('\n') ?? []
+  const text = posture.files.get(source)?.split('\n') ?? []
   for (const token of tokens) {
-    const at = lines.findIndex((text) => text.includes(token))
-    if (at !== -1) return `${source}:${at + 1}:${lines[at]!.indexOf(token) + 1}`
+    const at = text.findIndex((line) => line.includes(token))
+    if (at !== -1) return `${source}:${at + 1}:${text[at]!.indexOf(token) + 1}`
   }
-  return named ?? (lines.length > 0 ? source : `started as ${launch.source} says`)
+  return named ?? (text.length > 0 ? source : `started as ${launch.source} says`)
 }

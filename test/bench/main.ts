@@ -13,11 +13,11 @@ import type { Cluster } from '../../lib/cluster/cluster.ts'
 import { nodeCommand } from '../../lib/cluster/node-command.ts'
 import { startCluster } from '../../lib/cluster/start-cluster.ts'
 import { CONTROLS } from '../../lib/posture/controls.ts'
-import { loadPosture, withFile, type Posture } from '../../lib/posture/posture.ts'
 import { act } from '../../lib/scenario/act.ts'
 import { arrange } from '../../lib/scenario/change.ts'
 import { discoverScenarios } from '../../lib/scenario/discover.ts'
 import { twinFor } from '../../lib/scenario/twin.ts'
+import { benchPosture } from './bench-posture.ts'
 import { startFloor } from './floor.ts'
 
 const MAIN = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
@@ -51,7 +51,7 @@ const { values } = parseArgs({
   },
 })
 
-const posture = withThirdWorker(await loadPosture('kubeadm'))
+const posture = await benchPosture()
 for (let round = 0; round < Number(values.rounds); round += 1) {
   process.stderr.write(`round ${round + 1} of ${values.rounds}\n`)
   const floor = await startFloor(PROCESSES)
@@ -118,21 +118,6 @@ async function wholeRun(): Promise<void> {
   child.stdout.once('data', () => note('npm run attack: its first row', 'ms', performance.now() - started, 5000))
   await new Promise((resolve) => child.once('close', resolve))
   note('npm run attack: all of it', 'ms', performance.now() - started, 20_000)
-}
-
-function withThirdWorker(base: Posture): Posture {
-  const file = base.files.get('posture.yaml') ?? ''
-  const text = file.replace(/( +- name: )worker-2(\n +address: 192\.0\.2\.)32\n/, '$&$1worker-3$233\n')
-  const flags = base.files.get('hosts/worker-2/var/lib/kubelet/kubeadm-flags.env')
-  const more = withFile(base, 'posture.yaml', text)
-  const posture = withFile(
-    more,
-    'hosts/worker-3/var/lib/kubelet/kubeadm-flags.env',
-    flags?.replaceAll('.32', '.33').replaceAll('worker-2', 'worker-3'),
-  )
-  if (posture.hosts.length !== base.hosts.length + 1)
-    throw new Error('[bench_posture] posture.yaml names worker-2 otherwise than expected')
-  return posture
 }
 
 /** VmRSS of each process, summed: pages that several share are counted in each. */
