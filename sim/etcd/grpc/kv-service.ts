@@ -1,4 +1,5 @@
 /** The KV service (server/etcdserver/api/v3rpc/key.go, server/etcdserver/v3_server.go). */
+import { GrpcError } from '../../../lib/etcd/grpc-status.ts'
 import {
   AlarmRequest_AlarmAction,
   AlarmRequestSchema,
@@ -49,8 +50,9 @@ export function kvService(member: Member, { maxTxnOps }: { maxTxnOps: number }):
       KV.method.put,
       async (request, call, bytes) => {
         checkPut(request)
-        await requireRoom(member, costOfPut(request))
-        return (await member.propose('put', request, bytes, call)) as PutResponse
+        return withinRoom(member, costOfPut(request), async () => {
+          return (await member.propose('put', request, bytes, call)) as PutResponse
+        })
       },
       ({ key }) => keyName(key),
     ),
@@ -74,8 +76,9 @@ export function kvService(member: Member, { maxTxnOps }: { maxTxnOps: number }):
             return reply
           })
         }
-        await requireRoom(member, costOfTxn(request))
-        return (await member.propose('txn', request, bytes, call)) as TxnResponse
+        return withinRoom(member, costOfTxn(request), async () => {
+          return (await member.propose('txn', request, bytes, call)) as TxnResponse
+        })
       },
       ({ compare }) => keyName(compare[0]?.key ?? new Uint8Array()),
     ),
@@ -87,15 +90,28 @@ export function kvService(member: Member, { maxTxnOps }: { maxTxnOps: number }):
   ]
 }
 
-/** Raises the alarm where a request does not fit any more, and refuses it (v3rpc/quota.go). */
-export async function requireRoom(member: Member, costBytes: number): Promise<void> {
-  if (member.quota.fits(costBytes)) return
-  await member.proposeOwn('alarm', AlarmRequestSchema, {
-    memberID: member.memberId,
-    action: AlarmRequest_AlarmAction.ACTIVATE,
-    alarm: AlarmType.NOSPACE,
-  })
-  throw ERRORS.noSpace()
+/**
+ * Raises the alarm where a request does not fit any more, before anybody hears of it: where it was not even proposed
+ * (v3rpc/quota.go), and where room went between its proposal and its turn (server.go, applyEntryNormal).
+ */
+export async function withinRoom<T>(member: Member, costBytes: number, act: () => Promise<T>): Promise<T> {
+  const raise = (): Promise<unknown> =>
+    member.proposeOwn('alarm', AlarmRequestSchema, {
+      memberID: member.memberId,
+      action: AlarmRequest_AlarmAction.ACTIVATE,
+      alarm: AlarmType.NOSPACE,
+    })
+  if (!member.quota.fits(costBytes)) {
+    await raise()
+    throw ERRORS.noSpace()
+  }
+  try {
+    return await act()
+  } catch (error) {
+    const isFull = error instanceof GrpcError && error.message === ERRORS.noSpace().message
+    if (isFull && !member.state.alarms.isRaised(AlarmType.NOSPACE)) await raise()
+    throw error
+  }
 }
 
 function keyName(key: Uint8Array): string {

@@ -14,19 +14,20 @@ import { ERRORS } from '../errors.ts'
 import { LEASE_COST_BYTES } from '../maintenance/quota.ts'
 import type { Member } from '../member.ts'
 import { keyBytes } from '../mvcc/store.ts'
-import { requireRoom } from './kv-service.ts'
+import { withinRoom } from './kv-service.ts'
 import { stream, unary, type Method } from './method.ts'
 
 export function leaseService(member: Member): Method[] {
   const { leases, auth } = member.state
   return [
     unary(Lease.method.leaseGrant, async (request, call) => {
-      await requireRoom(member, LEASE_COST_BYTES)
-      const info = await member.requireAnybody(call)
-      // Chosen before it is proposed, so that every member takes the same.
-      if (request.ID === 0n) request.ID = member.newLeaseId()
-      const bytes = toBinary(LeaseGrantRequestSchema, request)
-      return (await member.propose('leaseGrant', request, bytes, call, info)) as LeaseGrantResponse
+      return withinRoom(member, LEASE_COST_BYTES, async () => {
+        const info = await member.requireAnybody(call)
+        // Chosen before it is proposed, so that every member takes the same.
+        if (request.ID === 0n) request.ID = member.newLeaseId()
+        const bytes = toBinary(LeaseGrantRequestSchema, request)
+        return (await member.propose('leaseGrant', request, bytes, call, info)) as LeaseGrantResponse
+      })
     }),
     unary(Lease.method.leaseRevoke, async (request, call, bytes) => {
       const info = await member.requireAnybody(call)

@@ -134,7 +134,10 @@ t.test('a port that somebody has', linux, async (t) => {
       6443,
       /^\[port_taken\] 127\.\d+\.1\.2:6443: kube-apiserver on control-plane-1 must listen there, but \S+ \(pid \d+\) does already \(/,
     ],
-    [2379, /^\[port_taken\] 127\.\d+\.2\.\d:2379: etcd on etcd-1 must listen there, but \S+ \(pid \d+\) does already/],
+    [
+      2379,
+      /^\[port_taken\] 127\.\d+\.\d\.\d:2379: etcd on etcd-\d must listen there, but \S+ \(pid \d+\) does already/,
+    ],
     [16444, /^\[address_octets_taken\] .* port 16444 is taken on all of them, by \S+ \(pid \d+\)/],
   ] as const
   for (const [port, text] of cases) {

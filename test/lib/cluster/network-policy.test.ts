@@ -5,6 +5,7 @@ import { loopbackPlan } from '../../../lib/cluster/addresses.ts'
 import { ATTACKER_HOST } from '../../../lib/cluster/cluster.ts'
 import { networkPolicy } from '../../../lib/cluster/network-policy.ts'
 import { startCluster } from '../../../lib/cluster/start-cluster.ts'
+import { withEtcdMembers } from '../../../lib/posture/etcd-members.ts'
 import { loadPosture, withFile, type Posture } from '../../../lib/posture/posture.ts'
 import { readPostureFile } from '../../../lib/posture/posture-file.ts'
 import { listenPlain } from '../../../lib/tls/plain.ts'
@@ -87,7 +88,7 @@ t.test('the wire lets through exactly that', async (t) => {
 })
 
 t.test('a cluster stands behind its policy, and changes it with its posture', async (t) => {
-  const kubeadm = await loadPosture('kubeadm')
+  const kubeadm = withEtcdMembers(await loadPosture('kubeadm'), 1)
   const allowing = (rules: string): Posture =>
     withFile(
       kubeadm,
