@@ -18,7 +18,7 @@ import { createObjects } from './create-objects.ts'
 import { mint, type MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
 import { Operator } from './operator.ts'
-import { waitUntilReady, type ReadyOptions } from './ready.ts'
+import { leadersRenewed, waitUntilReady, type ReadyOptions } from './ready.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Site } from './site.ts'
 import type { WitnessLine } from './witness.ts'
@@ -47,6 +47,9 @@ export interface ClusterParts {
   sessionKeys: boolean
   release: () => Promise<void>
 }
+
+/** Leaders renew every two seconds; a client of etcd that was refused waits some before it dials again. */
+const RECOVERY_MS = 8000
 
 interface ReadyFacts {
   onStep?: (step: string) => void
@@ -162,6 +165,11 @@ export class Cluster {
     onStep('all ready')
   }
 
+  /** Waits until the way to the store, which somebody barred, is open again for those who lead. */
+  recovered(): Promise<void> {
+    return leadersRenewed(this.#operator, new Date(), RECOVERY_MS)
+  }
+
   /** What anybody on the network can know, as seen from a host of it. */
   networkFacts(standsOn: string): {
     hosts: Record<string, string>
@@ -228,10 +236,11 @@ export class Cluster {
     })
   }
 
-  /** `etcd on etcd-1 ended (SIGKILL)` for a process that has died; undefined while all live. */
+  /** `etcd on etcd-1 ended (SIGKILL)`, with the last line of its log where it went by itself, for a process that has died; undefined while all live. */
   firstDead(): string | undefined {
     const dead = this.processes.find(({ exited }) => exited !== undefined)
-    if (dead) return `${dead.name} ended (${howOf(dead)})`
+    const last = dead?.exited?.signal ? '' : `: ${dead?.lastWords.split('\n').at(-1) ?? ''}`
+    if (dead) return `${dead.name} ended (${howOf(dead)}${last})`
     return this.#wireDied ? 'the wire ended' : undefined
   }
 

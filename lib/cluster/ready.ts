@@ -95,3 +95,15 @@ async function leads(operator: Operator, name: string, since: Date | undefined):
   const { holderIdentity, renewTime } = (lease?.['spec'] ?? {}) as { holderIdentity?: string; renewTime?: string }
   return Boolean(holderIdentity) && (since === undefined || Date.parse(renewTime ?? '') > since.getTime())
 }
+
+/**
+ * Waits until whoever leads has renewed its Lease since that moment: the whole way to the store is open again. One who
+ * could not renew for ten seconds ends, as the real one does.
+ */
+export async function leadersRenewed(operator: Operator, since: Date, withinMs: number): Promise<void> {
+  const end = performance.now() + withinMs
+  for (const name of LEADERS) {
+    while (performance.now() < end && !(await leads(operator, name, since).catch(() => false)))
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}

@@ -73,8 +73,11 @@ export class GrpcClient {
     const bytes = toBinary(method.input, create(method.input, message))
     return new Promise((resolve, reject) => {
       let reply: Buffer | undefined
+      const heardBefore = link.socket.bytesRead
       const timer = setTimeout(() => {
         stream.close(constants.NGHTTP2_CANCEL)
+        // Not a byte in all that time: as clients find out by keep-alive pings, nobody is there any more.
+        if (link.socket.bytesRead === heardBefore) link.session.destroy()
         reject(new GrpcError('DeadlineExceeded', 'context deadline exceeded'))
       }, timeoutMs)
       onEnd(stream, link, (error) => {

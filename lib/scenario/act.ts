@@ -18,6 +18,9 @@ import { newCanary, sha256, stage, unstage } from './stage.ts'
 /** How long the witnesses may take to be heard after the attacker's answer: pipes, not work. */
 const WITNESS_GRACE_MS = 400
 
+/** Who bars the way to the store bars it for all that lead: they are given time before the next act. */
+const ETCD_PORT = 2379
+
 export async function act(
   cluster: Cluster,
   discovered: Discovered,
@@ -86,12 +89,14 @@ export async function act(
       tapped: stands.on === 'tap' ? stands.link : undefined,
     }
     const outcome = await conclude(cluster, variant, acted)
+    const barredStore = [disturbed, diverted].some((link) => link?.port === ETCD_PORT)
     if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) {
       await cluster.wire.undivert(diverted)
       await cluster.wire.cut(diverted)
       diverted = undefined
     }
+    if (barredStore) await cluster.recovered()
     return await stillStanding(cluster, outcome)
   } finally {
     if (disturbed) await cluster.wire.mend(disturbed)
