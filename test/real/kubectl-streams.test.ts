@@ -114,6 +114,8 @@ t.test('kubectl streams', { skip: newest ? false : 'no kubectl >= 1.29 is instal
     return code === 0 ? out : `exit ${code}: ${err}`
   }
 
+  // The controller-manager makes it a moment after the namespace.
+  await cluster.operator.waitFor('/api/v1/namespaces/shop/serviceaccounts/default')
   t.equal(await good(newest, ['create', '-f', '-'], JSON.stringify(LAB)), 'pod/lab created\n')
   t.match(await good(newest, ['wait', '--for=condition=Ready', 'pod/lab', '--timeout=15s']), /condition met/)
 
