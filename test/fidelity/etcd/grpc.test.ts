@@ -11,7 +11,11 @@ t.test('grpc.json: every row agrees or is an exception with its reason', async (
   const rows = recorded<GrpcRow>('grpc.json')
   let exceptions = 0
   for (const row of rows) {
-    const difference = await replay.replay(row)
+    let difference = await replay.replay(row)
+    // A new member's file grows past that quota with its first commit, a moment after its first answer.
+    for (const end = performance.now() + 2000; row.id === 'quota-put' && difference && performance.now() < end;) {
+      difference = await replay.replay(row)
+    }
     const reason = EXCEPTIONS[row.id]
     if (reason === undefined && difference) t.equal(difference.got, difference.expected, row.id)
     if (reason === undefined) continue
