@@ -1,10 +1,11 @@
 /** A member of a recorded profile, its clients, and what the variables of the recordings stand for here. */
 import { createHash } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
 import { GrpcClient } from '../../../lib/etcd/grpc-client.ts'
 import { GRPC_CODES, GrpcError } from '../../../lib/etcd/grpc-status.ts'
 import { messageFromJson, messageToJson, type JsonValue } from '../../../lib/etcd/proto-json.ts'
-import { Auth, Cluster, KV, Lease, Maintenance, Watch } from '../../../lib/etcd/rpc_pb.ts'
+import { Auth, Cluster, KV, Lease, Maintenance, Watch, type StatusResponse } from '../../../lib/etcd/rpc_pb.ts'
 import { MemberPlace, MemberProcess } from './member-process.ts'
 import { recorded, RecordedPki } from './recorded-pki.ts'
 
@@ -45,6 +46,8 @@ export const METHODS: ReadonlyMap<string, AnyMethod> = new Map(
     service.methods.map((method): [string, AnyMethod] => [`${service.name}/${method.name}`, method as AnyMethod]),
   ),
 )
+
+const FILL_DEADLINE_MS = 5000
 
 export class ReplayMember {
   readonly place: MemberPlace
@@ -158,7 +161,13 @@ export class ReplayMember {
     for (const step of this.#profile.stepsFirst ?? [])
       for (let count = 0; count < (step.repeat ?? 1); count += 1) await this.call(step)
     const token = this.variables.get('admin_token')
-    const { header } = await this.client().unary(Maintenance.method.status, {}, token ? { token } : {})
+    const status = (): Promise<StatusResponse> =>
+      this.client().unary(Maintenance.method.status, {}, token ? { token } : {})
+    const { header } = await status()
+    // The recorded steps filled the store; the db file, which the quota is about, follows with the next commit.
+    const quotaBytes = Number(/--quota-backend-bytes=(\d+)/.exec(this.#profile.flags.join(' '))?.[1] ?? 0)
+    const end = performance.now() + FILL_DEADLINE_MS
+    while ((await status()).dbSize < quotaBytes && performance.now() < end) await turn()
     const id = String(header!.memberId)
     for (const [name, value] of [
       ['cluster_id', String(header!.clusterId)],
