@@ -41,6 +41,8 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     target: order.target,
     observe,
     api: async (request) => {
+      if (request.bearer !== undefined)
+        return requestOnce(order.network.apiserver, request, { ...plain, token: request.bearer })
       const caller =
         request.with === undefined ? await callerAs(request.as) : { ...plain, ...(await credentialOf(request.with)) }
       return requestOnce(order.network.apiserver, request, caller)

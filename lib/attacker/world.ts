@@ -53,6 +53,8 @@ export interface ApiRequest {
    * one called `credential` where the foothold holds one, and nothing otherwise.
    */
   as?: string
+  /** A bearer token in place of a held credential, for one that was found on the way. */
+  bearer?: string
   /** A kubeconfig's text in place of a held credential, for one that was found on the way. */
   with?: string
 }

@@ -37,6 +37,7 @@ const POLL_MS = 40
 export class Operator {
   readonly client: KubeClient
   readonly #options: OperatorOptions
+  readonly #couriers = new Set<string>()
 
   constructor(options: OperatorOptions) {
     this.#options = options
@@ -187,19 +188,39 @@ export class Operator {
   }
 
   /** Starts a second Pod that uses the goal's Secret on the goal's node. Nobody waits for it: an attacker may be in the way. */
-  async startPod(goal: { namespace: string; node: string; secret: string }, name: string): Promise<void> {
+  async startCourier(goal: { namespace: string; node: string; secret: string; pod: string }): Promise<void> {
+    const name = `courier-of-${goal.pod}`
     const container = {
       name: 'main',
       image: 'registry.example/courier:1',
       command: ['sleep', 'infinity'],
       env: [{ name: 'CANARY', valueFrom: { secretKeyRef: { name: goal.secret, key: 'value' } } }],
     }
+    this.#couriers.add(name)
     await this.create(`/api/v1/namespaces/${goal.namespace}/pods`, {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name, namespace: goal.namespace },
       spec: { nodeName: goal.node, containers: [container] },
     })
+  }
+
+  /** Takes away the second Pod where one was started: it would ask for the Secret for ever. */
+  async stopCourier({ namespace, pod }: { namespace: string; pod: string }): Promise<void> {
+    const name = `courier-of-${pod}`
+    if (this.#couriers.delete(name)) await this.delete(`/api/v1/namespaces/${namespace}/pods/${name}`)
+  }
+
+  /** Has a kubelet speak to the API of a bearer token that it was shown, and ask for the goal's Secret anew. */
+  async makeKubeletTalk(goal: {
+    namespace: string
+    node: string
+    secret: string
+    pod: string
+    canary: string
+  }): Promise<void> {
+    await this.meetKubelet(goal.node, { bearer: goal.canary })
+    await this.startCourier(goal)
   }
 
   close(): Promise<void> {

@@ -15,6 +15,24 @@ export function thiefOf(
   }
 }
 
+/** A host on the same network with a client certificate of kube-apiserver's, and its key, from the control plane's disk. */
+export function thiefOfPair(name: 'apiserver-kubelet-client' | 'front-proxy-client'): Foothold {
+  const file = (kind: 'crt' | 'key'): Holding => ({
+    stolen: `/etc/kubernetes/pki/${name}.${kind}`,
+    host: 'control-plane-1',
+  })
+  return { name, stands: { on: 'net' }, holds: { 'credential.crt': file('crt'), 'credential.key': file('key') } }
+}
+
+/** Code in the goal's Pod on that worker, with the token that the Pod was given. */
+export function podOn(host: 'worker-1' | 'worker-2'): Foothold {
+  return {
+    name: `a Pod of ${host}`,
+    stands: { on: 'host', host },
+    holds: { 'credential.token': { fromPod: '/var/run/secrets/kubernetes.io/serviceaccount/token' } },
+  }
+}
+
 /** Root on a fallen worker, with the kubelet's own credential. */
 export function fallen(host: 'worker-1' | 'worker-2'): Foothold {
   return {

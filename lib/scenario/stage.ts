@@ -54,8 +54,7 @@ export async function unstage(operator: Operator, goal: Staged): Promise<void> {
   const { namespace, pod, secret } = goal
   if (goal.node) {
     await operator.delete(`/api/v1/namespaces/${namespace}/pods/${pod}`)
-    // One that a scenario started beside it would ask for the Secret for ever.
-    await operator.delete(`/api/v1/namespaces/${namespace}/pods/courier-of-${pod}`)
+    await operator.stopCourier(goal)
   }
   await operator.delete(`/api/v1/namespaces/${namespace}/secrets/${secret}`)
 }

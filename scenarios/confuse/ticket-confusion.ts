@@ -1,6 +1,7 @@
 /**
  * attacker, good at kube-apiserver  --session ticket-->  etcd, without a certificate
  */
+import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Variant } from '../../lib/scenario/scenario.ts'
 
@@ -51,7 +52,7 @@ key, the second believes what the first has verified. Go makes ticket keys for e
             { from, to: world.network.etcd[0] ?? '', version },
             { method: 'POST', path: '/v3/kv/range', body: { key } },
           )
-        : await world.resume({ from, to: from, version }, { path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })
+        : await world.resume({ from, to: from, version }, { path: secretPath(world.goal) })
     return [body]
   },
 })

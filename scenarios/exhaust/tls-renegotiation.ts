@@ -1,6 +1,7 @@
 /**
  * administrator's own connection at TLS 1.2  --a second ClientHello within it-->  kube-apiserver
  */
+import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
@@ -41,8 +42,7 @@ next to nothing. Go's servers grant none; TLS 1.3 has no such thing.`,
     },
   ],
   async attempt(world) {
-    const { namespace, secret } = world.goal
-    const request = { path: `/api/v1/namespaces/${namespace}/secrets/${secret}` }
+    const request = { path: secretPath(world.goal) }
     const again = world.target === AGAIN
     return [(again ? await world.renegotiate(world.network.apiserver, request) : await world.api(request)).body]
   },

@@ -2,10 +2,11 @@
  * a certificate made with a stolen CA key  --TLS-->  kube-apiserver or etcd
  */
 
+import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import type { AuthorityName, MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
-import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { isBound, putClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 
 const THROUGH: Expectation = { kind: 'through' }
 const NOT_ASKED = { notApplicable: 'nobody asks for a certificate' }
@@ -59,13 +60,10 @@ no CRL at all. The keys lie on control-plane hosts, as kube-controller-manager s
   ],
   async attempt(world, variant) {
     if (variant === 'b') {
-      const { key, value } = clusterAdminBinding(world.mark)
-      await (await world.etcd(world.network.etcd[0] ?? '')).put(key, value)
-      return []
+      return putClusterAdminBinding(world)
     }
-    const { namespace, secret } = world.goal
     const headers = { 'X-Remote-User': 'nobody-knows', 'X-Remote-Group': 'system:masters' }
-    const path = `/api/v1/namespaces/${namespace}/secrets/${secret}`
+    const path = secretPath(world.goal)
     return [(await world.api({ path, ...(variant === 'c' ? { headers } : {}) })).body]
   },
 })

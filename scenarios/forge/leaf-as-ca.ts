@@ -2,6 +2,7 @@
  * [O=system:masters signed by worker-1's leaf, worker-1's leaf]  --TLS-->  kube-apiserver; or to a kubelet, as the API's own
  */
 
+import { secretByApi, secretByImpostor } from '../../lib/attacker/reach-goal.ts'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
@@ -57,21 +58,12 @@ The chain reaches a trusted root; one bit in it, CA:FALSE, says that it must not
   ],
   async meanwhile(operator, goal) {
     if (goal.variant !== 'server') return
-    await operator.meetKubelet(goal.node, { bearer: goal.canary })
-    await operator.startPod(goal, `courier-of-${goal.pod}`)
+    await operator.makeKubeletTalk(goal)
   },
   async attempt(world, variant) {
     if (variant === 'client') {
-      const { namespace, secret } = world.goal
-      return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+      return secretByApi(world)
     }
-    const isTls = world.network.apiserver.startsWith('https:')
-    const impostor = await world.intercept({
-      ...(isTls ? { certificate: 'impostor' } : {}),
-      relayTo: world.network.apiserver,
-    })
-    await world.meanwhile()
-    await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
-    return impostor.loot()
+    return secretByImpostor(world)
   },
 })

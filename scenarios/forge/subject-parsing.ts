@@ -1,6 +1,7 @@
 /**
  * a certificate with an odd subject, truly signed by the cluster CA  --TLS-->  kube-apiserver
  */
+import { secretByApi } from '../../lib/attacker/reach-goal.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Change, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
@@ -75,7 +76,6 @@ for a group, from the DER; whoever reads a printed subject can be talked into a 
     taken('one-rdn', 'name and groups in one set', [{ CN: ['x'], O: ['harmless', 'system:masters'] }]),
   ],
   async attempt(world) {
-    const { namespace, secret } = world.goal
-    return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+    return secretByApi(world)
   },
 })

@@ -2,6 +2,7 @@
  * [O=system:masters signed by a sub-CA, the sub-CA signed by the cluster CA]  --TLS-->  kube-apiserver
  */
 
+import { secretByApi, secretByImpostor } from '../../lib/attacker/reach-goal.ts'
 import type { MintedCertificate, Signer } from '../../lib/attacker/foothold.ts'
 import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
@@ -70,17 +71,12 @@ CN and O, which constraints on DNS names and addresses do not touch.`,
   ],
   async meanwhile(operator, goal) {
     if (goal.variant !== 'server') return
-    await operator.meetKubelet(goal.node, { bearer: goal.canary })
-    await operator.startPod(goal, `courier-of-${goal.pod}`)
+    await operator.makeKubeletTalk(goal)
   },
   async attempt(world, variant) {
     if (variant !== 'server') {
-      const { namespace, secret } = world.goal
-      return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+      return secretByApi(world)
     }
-    const impostor = await world.intercept({ certificate: 'impostor', relayTo: world.network.apiserver })
-    await world.meanwhile()
-    await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
-    return impostor.loot()
+    return secretByImpostor(world)
   },
 })

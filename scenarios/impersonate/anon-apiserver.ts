@@ -1,6 +1,7 @@
 /**
  * stranger  --no credential-->  kube-apiserver  --x-->  Secret
  */
+import { secretByApi } from '../../lib/attacker/reach-goal.ts'
 import { STRANGER, thiefOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
@@ -37,8 +38,6 @@ export default scenario({
     },
   ],
   async attempt(world) {
-    const { namespace, secret } = world.goal
-    const reply = await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })
-    return [reply.body]
+    return secretByApi(world)
   },
 })

@@ -1,6 +1,7 @@
 /**
  * stranger  --no credential-->  kubelet of worker-2  --x-->  a container's file
  */
+import { secretByKubelet } from '../../lib/attacker/reach-goal.ts'
 import { STRANGER } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
@@ -48,10 +49,6 @@ export default scenario({
       return [stdout]
     }
     if (variant === 'c') return [(await world.request(kubelet, { path: '/pods' })).body]
-    const { body } = await world.request(kubelet, {
-      method: 'POST',
-      path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
-    })
-    return [body]
+    return secretByKubelet(world)
   },
 })

@@ -2,10 +2,11 @@
  * attacker's NTP  -->  the servers' clocks stand a day back  -->  a certificate of yesterday is valid again
  */
 
+import { secretByApi } from '../../lib/attacker/reach-goal.ts'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
-import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { isBound, putClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 
 const THROUGH: Expectation = { kind: 'through' }
 const NO_DATES = { notApplicable: 'nobody looks at a certificate, so nobody looks at its date' }
@@ -64,11 +65,8 @@ certificate, as the two cannot be told apart from where the server stands.`,
   ],
   async attempt(world, variant) {
     if (variant === 'apiserver') {
-      const { namespace, secret } = world.goal
-      return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+      return secretByApi(world)
     }
-    const { key, value } = clusterAdminBinding(world.mark)
-    await (await world.etcd(world.network.etcd[0] ?? '')).put(key, value)
-    return []
+    return putClusterAdminBinding(world)
   },
 })

@@ -2,10 +2,11 @@
  * a certificate of yesterday  --TLS-->  kube-apiserver, kubelet, etcd; or shown to a kubelet as the API's own
  */
 
+import { secretByApi, secretByImpostor, secretByKubelet } from '../../lib/attacker/reach-goal.ts'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { bearerOf, onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
-import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { isBound, putClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 
 const through: Expectation = { kind: 'through' }
 const refused = (by: string): Expectation => ({ kind: 'stopped', by, layer: '401', code: 'Unauthorized' })
@@ -123,33 +124,18 @@ answer 401; etcd looks in the handshake and sends an alert; a client looks at th
   variants,
   async meanwhile(operator, goal) {
     if (goal.variant !== 'd') return
-    await operator.meetKubelet(goal.node, { bearer: goal.canary })
-    await operator.startPod(goal, `courier-of-${goal.pod}`)
+    await operator.makeKubeletTalk(goal)
   },
   async attempt(world, variant) {
-    const { namespace, secret, pod, node } = world.goal
     switch (variant) {
       case 'a':
-        return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
-      case 'b': {
-        const path = `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`
-        return [(await world.request(`https://${world.network.hosts[node]}:10250`, { method: 'POST', path })).body]
-      }
-      case 'c': {
-        const { key, value } = clusterAdminBinding(world.mark)
-        await (await world.etcd(world.network.etcd[0] ?? '')).put(key, value)
-        return []
-      }
-      default: {
-        const isTls = world.network.apiserver.startsWith('https:')
-        const impostor = await world.intercept({
-          ...(isTls ? { certificate: 'impostor' } : {}),
-          relayTo: world.network.apiserver,
-        })
-        await world.meanwhile()
-        await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
-        return impostor.loot()
-      }
+        return secretByApi(world)
+      case 'b':
+        return secretByKubelet(world)
+      case 'c':
+        return putClusterAdminBinding(world)
+      default:
+        return secretByImpostor(world)
     }
   },
 })

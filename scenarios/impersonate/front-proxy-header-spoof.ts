@@ -1,6 +1,7 @@
 /**
  * stranger or worker-1  --TLS, X-Remote-Group: system:masters-->  kube-apiserver (believes only its front proxy)
  */
+import { secretByApi } from '../../lib/attacker/reach-goal.ts'
 import { bearerOf, fallen, STRANGER } from '../../lib/scenario/footholds.ts'
 import type { Foothold, MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
@@ -73,8 +74,7 @@ settings stand in the way, and either one is enough: an authority of its own for
     },
   ],
   async attempt(world) {
-    const { namespace, secret } = world.goal
     const headers = { 'X-Remote-User': 'kubernetes-admin', 'X-Remote-Group': 'system:masters' }
-    return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}`, headers })).body]
+    return secretByApi(world, { headers })
   },
 })

@@ -1,6 +1,7 @@
 /**
  * stranger, O=system:masters signed by itself  --TLS-->  kube-apiserver or kubelet (trusts the cluster CA)
  */
+import { secretByApi, secretByKubelet } from '../../lib/attacker/reach-goal.ts'
 import { bearerOf, thiefOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
@@ -55,14 +56,9 @@ export default scenario({
     },
   ],
   async attempt(world, variant) {
-    const { namespace, secret, pod, node } = world.goal
     if (variant === 'apiserver') {
-      return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+      return secretByApi(world)
     }
-    const { body } = await world.request(`https://${world.network.hosts[node]}:10250`, {
-      method: 'POST',
-      path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
-    })
-    return [body]
+    return secretByKubelet(world)
   },
 })

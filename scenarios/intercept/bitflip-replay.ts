@@ -74,7 +74,7 @@ records, and the first that is spoilt or repeated is the last that is taken.`,
     const { namespace, secret: name } = goal
     const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data: { value: '' } }
     await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret)
-    await operator.startPod(goal, `courier-of-${goal.pod}`)
+    await operator.startCourier(goal)
   },
   async attempt(world, variant) {
     const hasKeys = await world.held('impostor.key').then(

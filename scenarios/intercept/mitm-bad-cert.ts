@@ -1,6 +1,7 @@
 /**
  * kubelet of worker-2  --TLS-->  attacker (a certificate of its own)  --TLS-->  kube-apiserver
  */
+import { secretByImpostor } from '../../lib/attacker/reach-goal.ts'
 import { onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
@@ -56,18 +57,9 @@ system showed it, sent on to the API in a TokenReview, and in plain HTTP the Sec
     ),
   ],
   async meanwhile(operator, goal) {
-    await operator.meetKubelet(goal.node, { bearer: goal.canary })
-    await operator.startPod(goal, `courier-of-${goal.pod}`)
+    await operator.makeKubeletTalk(goal)
   },
   async attempt(world) {
-    // Where the API is plain HTTP nobody asks for a certificate.
-    const isTls = world.network.apiserver.startsWith('https:')
-    const impostor = await world.intercept({
-      ...(isTls ? { certificate: 'impostor' } : {}),
-      relayTo: world.network.apiserver,
-    })
-    await world.meanwhile()
-    await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
-    return impostor.loot()
+    return secretByImpostor(world)
   },
 })

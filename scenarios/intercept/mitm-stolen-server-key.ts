@@ -1,6 +1,7 @@
 /**
  * kubelet of worker-2  --TLS-->  attacker (kube-apiserver's own certificate and key)  -->  kube-apiserver
  */
+import { secretByImpostor } from '../../lib/attacker/reach-goal.ts'
 import { onPath, onPathWith } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 
@@ -42,13 +43,9 @@ reviewed, and what it would answer to a list of Pods the kubelet would run.`,
     },
   ],
   async meanwhile(operator, goal) {
-    await operator.meetKubelet(goal.node, { bearer: goal.canary })
-    await operator.startPod(goal, `courier-of-${goal.pod}`)
+    await operator.makeKubeletTalk(goal)
   },
   async attempt(world) {
-    const impostor = await world.intercept({ certificate: 'impostor', relayTo: world.network.apiserver })
-    await world.meanwhile()
-    await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
-    return impostor.loot()
+    return secretByImpostor(world)
   },
 })

@@ -40,8 +40,7 @@ its random; the client, which did offer more, ends the handshake.`,
     },
   ],
   async meanwhile(operator, goal) {
-    await operator.meetKubelet(goal.node, { bearer: goal.canary })
-    await operator.startPod(goal, `courier-of-${goal.pod}`)
+    await operator.makeKubeletTalk(goal)
   },
   async attempt(world) {
     const hasKey = await world.held('impostor.key').then(

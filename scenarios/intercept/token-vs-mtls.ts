@@ -2,6 +2,7 @@
  * a tool that verifies nobody  --TLS-->  attacker  ...>  kube-apiserver, from the attacker's own place
  */
 
+import { secretByApi } from '../../lib/attacker/reach-goal.ts'
 import type { Operator } from '../../lib/cluster/operator.ts'
 import { onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Staged } from '../../lib/scenario/scenario.ts'
@@ -81,8 +82,7 @@ certificate is shown as well, but what proves it is a signature over this very h
     await impostor.seen(['GET /api/v1/'])
     const words = impostor.loot().map(String).join('\n')
     const authorization = /"authorization":"([^"]+)"/.exec(words)?.[1]
-    const { namespace, secret } = world.goal
     const headers = authorization === undefined ? {} : { Authorization: authorization }
-    return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}`, headers })).body]
+    return secretByApi(world, { headers })
   },
 })

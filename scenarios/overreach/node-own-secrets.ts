@@ -1,6 +1,7 @@
 /**
  * worker-2's kubelet credential  --TLS-->  kube-apiserver  -->  a Secret that a Pod of worker-2 uses
  */
+import { secretByApi } from '../../lib/attacker/reach-goal.ts'
 import { fallen, STRANGER } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 
@@ -31,7 +32,6 @@ Pods, and can bound it no further. Where Pods are placed is therefore a decision
     },
   ],
   async attempt(world) {
-    const { namespace, secret } = world.goal
-    return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
+    return secretByApi(world)
   },
 })

@@ -1,15 +1,12 @@
 /**
  * a Pod of worker-2  --bearer token of its service account-->  kube-apiserver or kubelet  --x-->  Secrets
  */
-import type { Foothold } from '../../lib/attacker/foothold.ts'
-import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { secretByApi, secretByKubelet } from '../../lib/attacker/reach-goal.ts'
+import { podOn } from '../../lib/scenario/footholds.ts'
+import { isBound, postClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 import { scenario, type Change, type Expectation, type Twin } from '../../lib/scenario/scenario.ts'
 
-const POD: Foothold = {
-  name: 'a Pod of worker-2',
-  stands: { on: 'host', host: 'worker-2' },
-  holds: { 'credential.token': { fromPod: '/var/run/secrets/kubernetes.io/serviceaccount/token' } },
-}
+const POD = podOn('worker-2')
 
 const expect = (by: string, code = 'Forbidden'): Readonly<Record<string, Expectation>> => {
   const refused: Expectation = { kind: 'stopped', by, layer: '403-rbac', code }
@@ -70,21 +67,14 @@ case, in which a cluster has to say no.`,
     },
   ],
   async attempt(world, variant) {
-    const { namespace, secret, pod, node } = world.goal
     if (variant === 'c') {
-      const { object } = clusterAdminBinding(world.mark)
-      const path = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings'
-      return [(await world.api({ method: 'POST', path, body: object })).body]
+      return postClusterAdminBinding(world)
     }
     if (variant === 'd') {
-      const { body } = await world.request(`https://${world.network.hosts[node]}:10250`, {
-        method: 'POST',
-        path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
-      })
-      return [body]
+      return secretByKubelet(world)
     }
     const headers: Record<string, string> =
       variant === 'b' ? { 'Impersonate-User': 'kubernetes-admin', 'Impersonate-Group': 'system:masters' } : {}
-    return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}`, headers })).body]
+    return secretByApi(world, { headers })
   },
 })

@@ -1,20 +1,11 @@
 /**
  * kube-apiserver's own client certificate  --TLS-->  every kubelet; or back to kube-apiserver
  */
-import type { Foothold } from '../../lib/attacker/foothold.ts'
-import { STRANGER } from '../../lib/scenario/footholds.ts'
+import { secretByApi, secretByKubelet } from '../../lib/attacker/reach-goal.ts'
+import { STRANGER, thiefOfPair } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
-const FILES = '/etc/kubernetes/pki/apiserver-kubelet-client'
-
-const THIEF: Foothold = {
-  name: 'apiserver-kubelet-client',
-  stands: { on: 'net' },
-  holds: {
-    'credential.crt': { stolen: `${FILES}.crt`, host: 'control-plane-1' },
-    'credential.key': { stolen: `${FILES}.key`, host: 'control-plane-1' },
-  },
-}
+const THIEF = thiefOfPair('apiserver-kubelet-client')
 
 const THROUGH: Expectation = { kind: 'through' }
 const REFUSED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' }
@@ -62,12 +53,7 @@ no audit log of the API ever hears of it. At the API itself the same certificate
     },
   ],
   async attempt(world, variant) {
-    const { namespace, secret, pod, node } = world.goal
-    if (variant === 'b') return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}` })).body]
-    const { body } = await world.request(`https://${world.network.hosts[node]}:10250`, {
-      method: 'POST',
-      path: `/run/${namespace}/${pod}/main?cmd=cat%20/etc/canary/value`,
-    })
-    return [body]
+    if (variant === 'b') return secretByApi(world)
+    return secretByKubelet(world)
   },
 })

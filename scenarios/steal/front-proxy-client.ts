@@ -1,20 +1,11 @@
 /**
  * front-proxy-client's key  --TLS, X-Remote-User: whoever-->  kube-apiserver  -->  every Secret
  */
-import type { Foothold } from '../../lib/attacker/foothold.ts'
-import { bearerOf } from '../../lib/scenario/footholds.ts'
+import { secretByApi } from '../../lib/attacker/reach-goal.ts'
+import { bearerOf, thiefOfPair } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 
-const FILES = '/etc/kubernetes/pki/front-proxy-client'
-
-const THIEF: Foothold = {
-  name: 'front-proxy-client',
-  stands: { on: 'net' },
-  holds: {
-    'credential.crt': { stolen: `${FILES}.crt`, host: 'control-plane-1' },
-    'credential.key': { stolen: `${FILES}.key`, host: 'control-plane-1' },
-  },
-}
+const THIEF = thiefOfPair('front-proxy-client')
 const SAME_NAME = bearerOf('the same name, signed by itself', {
   signedBy: 'self',
   commonName: 'front-proxy-client',
@@ -48,8 +39,7 @@ pair is worth as much as the cluster's CA, and the audit log writes the name tha
     },
   ],
   async attempt(world) {
-    const { namespace, secret } = world.goal
     const headers = { 'X-Remote-User': 'kubernetes-admin', 'X-Remote-Group': 'system:masters' }
-    return [(await world.api({ path: `/api/v1/namespaces/${namespace}/secrets/${secret}`, headers })).body]
+    return secretByApi(world, { headers })
   },
 })

@@ -2,7 +2,7 @@
  * kube-controller-manager's credential  --TLS-->  kube-apiserver  -->  every Secret
  */
 import { STRANGER, thiefOf } from '../../lib/scenario/footholds.ts'
-import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { isBound, postClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 import { scenario, type Variant } from '../../lib/scenario/scenario.ts'
 
 const VARIANT: Omit<Variant, 'id' | 'title' | 'goal'> = {
@@ -52,22 +52,9 @@ proves who holds the key, not that the right one does.`,
       method: 'PATCH',
       path: `${roles}/clusterroles/system:kube-controller-manager`,
       headers: { 'Content-Type': 'application/json-patch+json' },
-      with: kubeconfigWith(world.network.apiserver, token ?? ''),
+      bearer: token ?? '',
       body: [{ op: 'add', path: '/rules/-', value: { apiGroups: ['*'], resources: ['*'], verbs: ['*'] } }],
     })
-    const { object } = clusterAdminBinding(world.mark)
-    const bound = await world.api({ method: 'POST', path: `${roles}/clusterrolebindings`, body: object })
-    return [asked.body, widened.body, bound.body]
+    return [asked.body, widened.body, ...(await postClusterAdminBinding(world))]
   },
 })
-
-function kubeconfigWith(server: string, token: string): string {
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'found',
-    clusters: [{ name: 'cluster', cluster: { server, 'insecure-skip-tls-verify': true } }],
-    contexts: [{ name: 'found', context: { cluster: 'cluster', user: 'found' } }],
-    users: [{ name: 'found', user: { token } }],
-  })
-}

@@ -2,7 +2,7 @@
  * kube-scheduler's credential  --TLS-->  kube-apiserver  --x-->  Secrets
  */
 import { thiefOf } from '../../lib/scenario/footholds.ts'
-import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
+import { isBound, postClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
 const REFUSED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '403-rbac', code: 'Forbidden' }
@@ -36,9 +36,7 @@ export default scenario({
   ],
   async attempt(world, variant) {
     if (variant === 'b') {
-      const { object } = clusterAdminBinding(world.mark)
-      const path = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings'
-      return [(await world.api({ method: 'POST', path, body: object })).body]
+      return postClusterAdminBinding(world)
     }
     return [(await world.api({ path: '/api/v1/secrets' })).body]
   },
