@@ -1,10 +1,11 @@
 /** Signs a certificate request as kube-controller-manager's signer does: pkg/controller/certificates/authority. */
-import { createHash, randomBytes, sign } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { CertificateRequest } from './certificate-request.ts'
 import type { Certificate } from './certificate.ts'
-import { BIT_STRING, constructedTag, contextTag, INTEGER, OBJECT_IDENTIFIER, SEQUENCE } from './der.ts'
-import { addressBytes, certificatePem, element, extension, hex, time } from './der-writer.ts'
+import { certificateDer } from './certificate-der.ts'
+import { BIT_STRING, contextTag, OBJECT_IDENTIFIER, SEQUENCE } from './der.ts'
+import { addressBytes, certificatePem, element, extension, hex } from './der-writer.ts'
 
 /** An authority's certificate and the private key to it. */
 export interface SigningAuthority {
@@ -19,13 +20,6 @@ export interface SigningOptions {
   notAfter: Date
 }
 
-const NULL = hex('0500')
-const ALGORITHMS: Readonly<Record<string, { hash: string; identifier: Buffer }>> = {
-  rsa: { hash: 'sha256', identifier: algorithm('2a864886f70d01010b', NULL) },
-  prime256v1: { hash: 'sha256', identifier: algorithm('2a8648ce3d040302') },
-  secp384r1: { hash: 'sha384', identifier: algorithm('2a8648ce3d040303') },
-  secp521r1: { hash: 'sha512', identifier: algorithm('2a8648ce3d040304') },
-}
 /** Bits of RFC 5280 section 4.2.1.3, the first one highest. */
 const KEY_USAGES: Readonly<Record<string, number>> = {
   signing: 0x8000,
@@ -61,24 +55,17 @@ export function signCertificateRequest(
   { certificate, key }: SigningAuthority,
   { usages, notBefore, notAfter }: SigningOptions,
 ): string {
-  const kind = key.asymmetricKeyType === 'ec' ? (key.asymmetricKeyDetails?.namedCurve ?? '') : 'rsa'
-  const { hash, identifier } = ALGORITHMS[kind] ?? { hash: 'sha256', identifier: Buffer.alloc(0) }
-  const serial = randomBytes(16)
-  // positive and not of more octets than it needs
-  serial[0] = (serial[0]! & 0x7f) | 0x40
-  const body = element(
-    SEQUENCE,
-    element(constructedTag(0), element(INTEGER, hex('02'))),
-    element(INTEGER, serial),
-    identifier,
-    certificate.rawSubject,
-    element(SEQUENCE, time(notBefore), time(notAfter)),
-    request.rawSubject,
-    request.rawSubjectPublicKeyInfo,
-    element(constructedTag(3), element(SEQUENCE, ...extensionsOf(request, certificate, usages))),
+  return certificatePem(
+    certificateDer({
+      issuer: certificate.rawSubject,
+      subject: request.rawSubject,
+      notBefore,
+      notAfter,
+      publicKeyInfo: request.rawSubjectPublicKeyInfo,
+      extensions: extensionsOf(request, certificate, usages),
+      signer: key,
+    }),
   )
-  const signature = sign(hash, body, key)
-  return certificatePem(element(SEQUENCE, body, identifier, element(BIT_STRING, hex('00'), signature)))
 }
 
 function extensionsOf(request: CertificateRequest, authority: Certificate, usages: readonly string[]): Buffer[] {
@@ -120,8 +107,4 @@ function bitString(bits: number): Buffer {
 /** The authority's own key identifier; of one that has none the hash of its key. */
 function keyIdOf({ subjectKeyId, rawSubjectPublicKeyInfo }: Certificate): Buffer {
   return subjectKeyId.length > 0 ? subjectKeyId : createHash('sha1').update(rawSubjectPublicKeyInfo).digest()
-}
-
-function algorithm(oid: string, parameters: Buffer = Buffer.alloc(0)): Buffer {
-  return element(SEQUENCE, element(OBJECT_IDENTIFIER, hex(oid)), parameters)
 }

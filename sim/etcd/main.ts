@@ -148,31 +148,18 @@ async function start(given: EtcdSettings): Promise<void> {
   const certificatesName = client.clientCertAuth
   const gateway = settings.gateway ? new Gateway(services, gatewaySettings(settings)) : undefined
   const http = clientEndpoints(member, { ...access, certificatesName }, gateway)
+  const common = { place, kind: 'client', tls: client, policy, cors, maxConcurrentStreams } as const
   await member.publish()
   await open(
     'listener failed',
     ...settings.listenClientUrls.map((url) => ({
+      ...common,
       url,
-      place,
-      kind: 'client' as const,
-      tls: client,
-      policy,
-      cors,
-      maxConcurrentStreams,
       grpc,
       // Where HTTP has a port of its own, this one speaks gRPC alone.
       ...(settings.listenClientHttpUrls.length === 0 ? { http } : {}),
     })),
-    ...settings.listenClientHttpUrls.map((url) => ({
-      url,
-      place,
-      kind: 'client' as const,
-      tls: client,
-      policy,
-      cors,
-      maxConcurrentStreams,
-      http,
-    })),
+    ...settings.listenClientHttpUrls.map((url) => ({ ...common, url, http })),
   )
   const refusal = gateway?.ownRefusal()
   if (refusal) {

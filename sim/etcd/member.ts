@@ -17,11 +17,9 @@ import { Backend, type StoredState } from './backend/backend.ts'
 import { StateOnDisk } from './backend/state-on-disk.ts'
 import type { Bootstrap } from './cluster/bootstrap.ts'
 import { confChangeOf } from './cluster/membership-change.ts'
-import { clusterIdOf, memberIdOf } from './cluster/members.ts'
 import type { Door, Proposal, Reply } from './consensus/door.ts'
 import { Replicated } from './consensus/replicated.ts'
 import { RequestIds } from './consensus/request-ids.ts'
-import { Solo } from './consensus/solo.ts'
 import type { Call } from './grpc/call.ts'
 import { LeaseClock } from './lease/lease-clock.ts'
 import { log } from './log.ts'
@@ -48,8 +46,8 @@ export interface MemberSettings {
   heartbeatMs?: number
   electionMs?: number
   snapshotCount?: number
-  /** What makes it a member of a cluster, be it the only one. Without, it is alone for good. */
-  cluster?: MemberCluster | undefined
+  /** Whose member it is, be it the only one. */
+  cluster: MemberCluster
 }
 
 export interface MemberCluster {
@@ -74,7 +72,6 @@ const DEFAULTS = {
   heartbeatMs: 100,
   electionMs: 1000,
   snapshotCount: 10_000,
-  cluster: undefined,
 }
 
 const LEASE_TICK_MS = 500
@@ -83,8 +80,8 @@ export class Member {
   readonly settings: Required<MemberSettings>
   readonly state: State
   readonly door: Door
-  /** The door, of a member of a cluster. */
-  readonly replicated: Replicated | undefined
+  /** The same, with its ends towards peers. */
+  readonly replicated: Replicated
   readonly tokens: SimpleTokens
   readonly clock: LeaseClock
   readonly quota: Quota
@@ -113,14 +110,14 @@ export class Member {
     this.backend = backend
     this.#disk = new StateOnDisk(backend, this.state)
     this.quota = new Quota(settings.quotaBytes, () => backend.sizeBytes)
-    const ownId = settings.cluster?.bootstrap.memberId ?? memberIdOf(settings.peerUrls, settings.clusterToken)
-    const clusterId = settings.cluster?.bootstrap.clusterId ?? clusterIdOf([ownId])
+    const ownId = settings.cluster.bootstrap.memberId
+    const clusterId = settings.cluster.bootstrap.clusterId
     const metadata = stored.metadata ?? { nodeId: ownId, clusterId }
     if (!stored.metadata) backend.startLog(metadata)
     this.memberId = metadata.nodeId
     this.clusterId = metadata.clusterId
     this.#ids = new RequestIds(this.memberId)
-    const { state, tokens, quota, memberId } = this
+    const { state, tokens, quota } = this
     const applier = new Applier({
       state,
       tokens,
@@ -128,22 +125,8 @@ export class Member {
       fits: (costBytes) => quota.fits(costBytes),
       applied: (entry, kind) => this.#disk.applied(entry, kind),
     })
-    const alone = (): Solo =>
-      new Solo({
-        memberId,
-        applier,
-        members: state.members,
-        storage: backend,
-        entries: stored.entries.filter(({ index }) => index > stored.consistentIndex),
-        start: { index: stored.consistentIndex, term: stored.hardState?.term ?? 0 },
-        snapshotCount: settings.snapshotCount,
-        onSnapshotDue: (last) => void this.#saveSnapshot(last),
-        bootstrap: { kind: 'add', id: memberId, peerUrls: settings.peerUrls, isLearner: false, name: settings.name },
-        maxRequestBytes: settings.maxRequestBytes,
-        requestTimeoutMs: 5000 + 2 * electionMs,
-      })
-    this.replicated = settings.cluster && this.#replicated(settings.cluster, applier, stored)
-    this.door = this.replicated ?? alone()
+    this.replicated = this.#replicated(settings.cluster, applier, stored)
+    this.door = this.replicated
     this.#term = () => this.door.status.term
     this.door.onLeadership((leads) => (leads ? this.clock.promote() : this.clock.demote()))
     this.#timer = setInterval(() => this.#tick(), LEASE_TICK_MS)
@@ -200,7 +183,7 @@ export class Member {
 
   async #publish(): Promise<void> {
     const { name, clientUrls, cluster } = this.settings
-    if (cluster && isBefore35(cluster.version)) return this.#publishInV2()
+    if (isBefore35(cluster.version)) return this.#publishInV2()
     const memberAttributes = { name, clientUrls: [...clientUrls] }
     await this.proposeOwn('clusterMemberAttrSet', ClusterMemberAttrSetRequestSchema, {
       memberID: this.memberId,
@@ -280,13 +263,6 @@ export class Member {
     clearInterval(this.#timer)
     this.door.close()
     await this.backend.close()
-  }
-
-  async #saveSnapshot(last: { index: number; term: number }): Promise<void> {
-    const data = this.#disk.membership()
-    const confState = this.#disk.confState()
-    await this.backend.commit()
-    await this.backend.saveSnapshot({ ...last, confState, data })
   }
 
   #tick(): void {

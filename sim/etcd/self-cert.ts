@@ -1,19 +1,10 @@
 /** The pair that `--auto-tls` makes (client/pkg/transport/listener.go, SelfCert): ECDSA P-521, O=etcd, its own CA. */
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
-import {
-  BIT_STRING,
-  constructedTag,
-  contextTag,
-  INTEGER,
-  OBJECT_IDENTIFIER,
-  OCTET_STRING,
-  SEQUENCE,
-  SET,
-} from '../../lib/x509/der.ts'
-import { addressBytes, certificatePem, element, extension, hex, time, TRUE } from '../../lib/x509/der-writer.ts'
+import { certificateDer, generalName, nameOf, publicKeyInfo } from '../../lib/x509/certificate-der.ts'
+import { OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE } from '../../lib/x509/der.ts'
+import { certificatePem, element, extension, hex, TRUE } from '../../lib/x509/der-writer.ts'
 import { log } from './log.ts'
 
 export interface SelfCertOptions {
@@ -27,9 +18,7 @@ export interface SelfCertOptions {
 }
 
 const YEAR_MS = 365 * 24 * 3_600_000
-const UTF8_STRING = 0x0c
 const ORGANIZATION = '55040a'
-const ECDSA_WITH_SHA512 = element(SEQUENCE, element(OBJECT_IDENTIFIER, hex('2a8648ce3d040304')))
 const SERVER_AUTH = element(OBJECT_IDENTIFIER, hex('2b06010505070301'))
 const CLIENT_AUTH = element(OBJECT_IDENTIFIER, hex('2b06010505070302'))
 /** digitalSignature, keyEncipherment and cRLSign: what signs itself there is no keyCertSign. */
@@ -53,42 +42,24 @@ export function selfCertificate(options: SelfCertOptions): { certFile: string; k
 
 function selfSigned({ hosts, forClients }: SelfCertOptions, notAfter: Date): { cert: string; key: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-521' })
-  const organization = element(
-    SEQUENCE,
-    element(OBJECT_IDENTIFIER, hex(ORGANIZATION)),
-    element(UTF8_STRING, Buffer.from('etcd')),
-  )
-  const name = element(SEQUENCE, element(SET, organization))
-  const alternativeNames = hosts.map((host) =>
-    isIP(host) === 0 ? element(contextTag(2), Buffer.from(host)) : element(contextTag(7), addressBytes(host)),
-  )
-  const serial = randomBytes(16)
-  // positive, and of full length
-  serial[0] = (serial[0]! & 0x7f) | 0x40
-  const body = element(
-    SEQUENCE,
-    element(constructedTag(0), element(INTEGER, hex('02'))),
-    element(INTEGER, serial),
-    ECDSA_WITH_SHA512,
-    name,
-    element(SEQUENCE, time(new Date()), time(notAfter)),
-    name,
-    publicKey.export({ type: 'spki', format: 'der' }),
-    element(
-      constructedTag(3),
-      element(
-        SEQUENCE,
-        extension('551d0f', true, KEY_USAGE),
-        extension('551d25', false, element(SEQUENCE, SERVER_AUTH, ...(forClients ? [CLIENT_AUTH] : []))),
-        extension('551d13', true, element(SEQUENCE, TRUE)),
-        extension('551d0e', false, element(OCTET_STRING, randomBytes(20))),
-        extension('551d11', false, element(SEQUENCE, ...alternativeNames)),
-      ),
-    ),
-  )
-  const signature = element(BIT_STRING, hex('00'), sign('sha512', body, privateKey))
+  const name = nameOf(ORGANIZATION, 'etcd')
+  const certificate = certificateDer({
+    issuer: name,
+    subject: name,
+    notBefore: new Date(),
+    notAfter,
+    publicKeyInfo: publicKeyInfo(publicKey),
+    extensions: [
+      extension('551d0f', true, KEY_USAGE),
+      extension('551d25', false, element(SEQUENCE, SERVER_AUTH, ...(forClients ? [CLIENT_AUTH] : []))),
+      extension('551d13', true, element(SEQUENCE, TRUE)),
+      extension('551d0e', false, element(OCTET_STRING, randomBytes(20))),
+      extension('551d11', false, element(SEQUENCE, ...hosts.map(generalName))),
+    ],
+    signer: privateKey,
+  })
   return {
-    cert: certificatePem(element(SEQUENCE, body, ECDSA_WITH_SHA512, signature)),
+    cert: certificatePem(certificate),
     key: privateKey.export({ type: 'sec1', format: 'pem' }) as string,
   }
 }

@@ -15,8 +15,6 @@
  *   no clock, no random number and nothing of one member's own; expiry of leases, tokens and passwords' hashes are decided
  *   before a request is proposed, so that every member comes to the same state.
  * - `onLeadership` tells who counts time: leases run out at the leader only (lease-clock.ts).
- *
- * `Solo` (solo.ts) is the door of a member that is alone.
  */
 import type { RaftRequestKind } from '../../../lib/etcd/raft-request.ts'
 import type { AuthInfo } from '../auth/auth-info.ts'

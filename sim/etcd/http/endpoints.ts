@@ -39,25 +39,7 @@ export function metricsEndpoints(member: Member): HttpServer {
 
 /** The peer port has no health and no metrics. */
 export function peerEndpoints(member: Member): HttpServer {
-  if (member.replicated) return peerHandler(peerHostOf(member, member.replicated))
-  const mux = new Mux()
-  handleVersion(mux, member)
-  mux.handle('/members', (exchange) => {
-    if (!isGet(exchange)) return
-    exchange.response.setHeader('x-etcd-cluster-id', member.clusterId.toString(16))
-    const all = member.state.members.all().map(({ id, peerUrls, isLearner, name, clientUrls }) => {
-      const rest = {
-        peerURLs: peerUrls,
-        ...(isLearner ? { isLearner } : {}),
-        ...(name === '' ? {} : { name }),
-        ...(clientUrls.length === 0 ? {} : { clientURLs: clientUrls }),
-      }
-      // Ids are uint64, beyond JavaScript's numbers: written as digits by hand.
-      return `{"id":${id},${JSON.stringify(rest).slice(1)}`
-    })
-    write(exchange, 'application/json', `[${all.join(',')}]\n`)
-  })
-  return serverOf((exchange) => mux.serve(exchange))
+  return peerHandler(peerHostOf(member))
 }
 
 function handleVersion(mux: Mux, member: Member): void {

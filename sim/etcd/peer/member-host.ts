@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http'
 import { keySpaceHash } from '../maintenance/key-space-hash.ts'
 import { log } from '../log.ts'
 import type { Member } from '../member.ts'
-import type { Replicated } from '../consensus/replicated.ts'
 import { STORAGE_VERSION } from '../version.ts'
 import type { PeerHost, PlainAnswer } from './peer-handler.ts'
 
@@ -12,7 +11,8 @@ const TEXT = 'text/plain; charset=utf-8'
 /** The largest body of such a question: {"revision":N}, or the ids of leases. */
 const MOST_BODY_BYTES = 64 * 1024
 
-export function peerHostOf(member: Member, replicated: Replicated): PeerHost {
+export function peerHostOf(member: Member): PeerHost {
+  const { replicated } = member
   const { transport } = replicated
   const { members } = member.state
   return {

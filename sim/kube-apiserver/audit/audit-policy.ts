@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { klog } from '../../../lib/kube/klog.ts'
 import type { User } from '../../../lib/kube/user.ts'
-import { isMap, isSeq, parseDocument } from '../../../lib/settings/yaml.ts'
+import { parseDocument } from '../../../lib/settings/yaml.ts'
 import type { RequestInfo } from '../contract.ts'
+import { unknownMembers } from '../unknown-members.ts'
 
 export const LEVELS = ['None', 'Metadata', 'Request', 'RequestResponse'] as const
 export type Level = (typeof LEVELS)[number]
@@ -59,7 +60,7 @@ export function readAuditPolicy(path: string): AuditPolicy {
     const named = `no kind ${JSON.stringify(value.kind ?? '')} is registered for version ${JSON.stringify(value.apiVersion ?? '')}`
     throw from(`failed decoding: ${named} ${scheme}`)
   }
-  const unknown = unknownMembers(document.contents, '', '')
+  const unknown = unknownMembers(document.contents, KNOWN)
   if (unknown.length > 0) {
     const errors = `strict decoding error: ${unknown.join(', ')}`
     klog('W', 'reader.go:83', `Audit policy contains errors, falling back to lenient decoding: ${errors}`)
@@ -69,18 +70,6 @@ export function readAuditPolicy(path: string): AuditPolicy {
   if (errors.length > 0) throw from(errors.length === 1 ? (errors[0] ?? '') : `[${errors.join(', ')}]`)
   if (rules.length === 0) throw from('loaded illegal policy with 0 rules')
   return { rules, omitStages: value.omitStages ?? [] }
-}
-
-function unknownMembers(node: unknown, schema: string, path: string): string[] {
-  if (isSeq(node)) return node.items.flatMap((item, index) => unknownMembers(item, `${schema}[]`, `${path}[${index}]`))
-  const known = KNOWN[schema]
-  if (!isMap(node) || !known) return []
-  return node.items.flatMap(({ key, value }) => {
-    const name = String(key)
-    const below = path === '' ? name : `${path}.${name}`
-    if (!known.includes(name)) return [`unknown field "${below}"`]
-    return unknownMembers(value, schema === '' ? name : `${schema}.${name}`, below)
-  })
 }
 
 function ruleErrors(

@@ -3,10 +3,11 @@
  * apiserver/pkg/apis/apiserver/validation/validation_encryption.go; server/options/encryptionconfig/config.go.
  */
 import { readFileSync } from 'node:fs'
-import { isMap, isSeq, parseDocument } from '../../../lib/settings/yaml.ts'
+import { parseDocument } from '../../../lib/settings/yaml.ts'
 import { refuseEncryptionConfiguration } from './encryption-validation.ts'
 import { identity, prefixTransformers } from './transformer.ts'
 import type { PrefixedTransformer, Transformer } from './transformer.ts'
+import { unknownMembers } from '../unknown-members.ts'
 
 export interface EncryptionKey {
   name: string
@@ -64,7 +65,7 @@ export function readEncryptionConfiguration(path: string): ResourceEncryption[] 
     const scheme = 'in scheme "pkg/runtime/scheme.go:111"'
     throw undecodable(`no kind "${value.kind ?? ''}" is registered for version "${value.apiVersion ?? ''}" ${scheme}`)
   }
-  const unknown = unknownMembers(document.contents, '', '')
+  const unknown = unknownMembers(document.contents, KNOWN_MEMBERS)
   if (unknown.length > 0) throw undecodable(`strict decoding error: ${unknown.join(', ')}`)
   const rules = (value.resources ?? []).map(({ resources, providers }) => ({
     resources: resources ?? [],
@@ -73,18 +74,6 @@ export function readEncryptionConfiguration(path: string): ResourceEncryption[] 
   const refused = refuseEncryptionConfiguration(rules)
   if (refused !== undefined) throw new Error(refused)
   return rules
-}
-
-function unknownMembers(node: unknown, schema: string, path: string): string[] {
-  if (isSeq(node)) return node.items.flatMap((item, index) => unknownMembers(item, `${schema}[]`, `${path}[${index}]`))
-  const known = KNOWN_MEMBERS[schema]
-  if (!isMap(node) || !known) return []
-  return node.items.flatMap(({ key, value }) => {
-    const name = String(key)
-    const below = path === '' ? name : `${path}.${name}`
-    if (!known.includes(name)) return [`unknown field "${below}"`]
-    return unknownMembers(value, schema === '' ? name : `${schema}.${name}`, below)
-  })
 }
 
 /** Finds a resource's transformer: `secrets`, or `leases.coordination.k8s.io`. */

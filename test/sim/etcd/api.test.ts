@@ -23,6 +23,7 @@ import { Member } from '../../../sim/etcd/member.ts'
 import { keyBytes } from '../../../sim/etcd/mvcc/store.ts'
 import { flagsOfFile } from '../../../sim/etcd/settings/config-file.ts'
 import { parseFeatureGates } from '../../../sim/etcd/settings/feature-gates.ts'
+import { loneCluster } from './lone-cluster.ts'
 import { EXCEPTIONS } from '../../fidelity/etcd/gateway-exceptions.ts'
 import { GatewayReplay, type GatewayRow } from '../../fidelity/etcd/gateway-replay.ts'
 import { recorded } from '../../fidelity/etcd/recorded-pki.ts'
@@ -338,6 +339,7 @@ t.test('lock, election and quota, by the services of a member', async (t) => {
     clusterToken: 'x',
     fsync: false,
     quotaBytes: 16_000_000,
+    cluster: loneCluster('m', ['http://127.0.0.1:1'], 'x'),
     onFailure: (error) => t.fail(error),
   })
   t.teardown(() => member.close())

@@ -24,6 +24,7 @@ import { checkTxn } from '../../../sim/etcd/mvcc/check-requests.ts'
 import { range, txn } from '../../../sim/etcd/mvcc/requests.ts'
 import { Batch, keyBytes, keyText, Store } from '../../../sim/etcd/mvcc/store.ts'
 import { Member } from '../../../sim/etcd/member.ts'
+import { loneCluster } from './lone-cluster.ts'
 import { EXCEPTIONS as GRPC_EXCEPTIONS } from '../../fidelity/etcd/grpc-exceptions.ts'
 import { GrpcReplay, type GrpcRow } from '../../fidelity/etcd/grpc-replay.ts'
 import { flagSet, MemberPlace, MemberProcess } from '../../fidelity/etcd/member-process.ts'
@@ -257,9 +258,17 @@ function open(dataDir: string, more: { snapshotCount?: number } = {}): Member {
     ...urls,
     clusterToken: 'x',
     fsync: true,
+    cluster: loneCluster('m', urls.peerUrls, 'x'),
     onFailure: (error) => t.fail(error),
     ...more,
   })
+}
+
+/** As its log says once it leads: what was last agreed on is known to be so by then. */
+async function reopened(dataDir: string, more: { snapshotCount?: number } = {}): Promise<Member> {
+  const member = open(dataDir, more)
+  await member.door.linearizable()
+  return member
 }
 
 function folder(t: { teardown: (end: () => void) => void }): string {
@@ -432,18 +441,18 @@ t.test('member: all that it agreed on is there again, after an orderly end and a
   // What kill -9 leaves: the log has everything, the db perhaps nothing yet.
   const crashed = folder(t)
   cpSync(dataDir, crashed, { recursive: true })
-  const second = open(crashed)
+  const second = await reopened(crashed)
   t.strictSame(facts(second), wanted, 'from the log')
   t.equal(second.door.status.term, 3, 'each start is an election')
   await second.close()
   await first.close()
   rmSync(join(dataDir, 'member/wal'), { recursive: true })
   cpSync(join(crashed, 'member/wal'), join(dataDir, 'member/wal'), { recursive: true })
-  const third = open(dataDir)
+  const third = await reopened(dataDir)
   t.strictSame(facts(third), wanted, 'from the db')
   await asking(third).unary('Lease/LeaseRevoke', { ID: '5' })
   await third.close()
-  const fourth = open(dataDir)
+  const fourth = await reopened(dataDir)
   t.equal(fourth.state.store.index.latest('b'), undefined, 'a lease takes its keys along, over a restart too')
   t.strictSame(fourth.state.leases.all(), [])
   await fourth.close()
@@ -468,11 +477,11 @@ t.test('member: a long log is cut, and what it said is in the db', async (t) => 
   await first.close()
   const snap = join(dataDir, 'member/snap')
   t.equal(readdirSync(snap).filter((name) => name.endsWith('.snap')).length, 3)
-  const second = open(dataDir, { snapshotCount: 20 })
+  const second = await reopened(dataDir, { snapshotCount: 20 })
   t.equal(second.state.store.revision, 71n)
   await asking(second).unary('KV/Put', { key: base64('k0'), value: base64('more') })
   await second.close()
-  const third = open(dataDir)
+  const third = await reopened(dataDir)
   t.equal(third.state.store.revision, 72n)
   t.equal(text(third.state.store.index.latest('k0')!.value), 'more')
   await third.close()
