@@ -6,43 +6,10 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, 
 import { join } from 'node:path'
 import { crc32c } from '../../../lib/etcd/crc32c.ts'
 import { ProtoWriter, readProto } from '../../../lib/etcd/protobuf.ts'
-import { decodeConfState, encodeConfState, voters } from '../../../lib/etcd/raft-entry.ts'
-import type { ConfState } from '../../../lib/etcd/raft-entry.ts'
+import { decodeRaftSnapshot, encodeRaftSnapshot, type RaftSnapshot } from '../../../lib/etcd/raft-snapshot.ts'
 
 /** etcd's --max-snapshots. */
 const MOST_SNAPSHOTS = 5
-
-/** raftpb.Snapshot. */
-export interface RaftSnapshot {
-  index: number
-  term: number
-  confState: ConfState
-  /** The members as etcd's v2 store wrote them (membershipInV2Format). */
-  data: Buffer
-}
-
-export function encodeRaftSnapshot({ index, term, confState, data }: RaftSnapshot): Buffer {
-  const metadata = new ProtoWriter(64)
-    .bytesAlways(1, encodeConfState(confState))
-    .numberAlways(2, index)
-    .numberAlways(3, term)
-    .finish()
-  return new ProtoWriter(data.length + metadata.length + 24).bytes(1, data).bytesAlways(2, metadata).finish()
-}
-
-export function decodeRaftSnapshot(bytes: Uint8Array): RaftSnapshot {
-  const snapshot: RaftSnapshot = { index: 0, term: 0, confState: voters(), data: Buffer.alloc(0) }
-  readProto(bytes, ({ field, bytes: content }) => {
-    if (field === 1) snapshot.data = content
-    if (field !== 2) return
-    readProto(content, ({ field: part, number, bytes: state }) => {
-      if (part === 1) snapshot.confState = decodeConfState(state)
-      else if (part === 2) snapshot.index = number
-      else if (part === 3) snapshot.term = number
-    })
-  })
-  return snapshot
-}
 
 export function saveSnapshot(folder: string, snapshot: RaftSnapshot, { fsync }: { fsync: boolean }): void {
   const data = encodeRaftSnapshot(snapshot)

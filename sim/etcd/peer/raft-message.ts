@@ -1,7 +1,8 @@
 /** raftpb.Message in protobuf, as members put it on the wire. */
 import { ProtoWriter, readProto } from '../../../lib/etcd/protobuf.ts'
-import { decodeConfState, decodeEntry, encodeConfState, encodeEntry, voters } from '../../../lib/etcd/raft-entry.ts'
-import { message, MESSAGE_TYPES, NO_BYTES, type Message, type Snapshot } from '../raft/message.ts'
+import { decodeEntry, encodeEntry, voters } from '../../../lib/etcd/raft-entry.ts'
+import { decodeRaftSnapshot, encodeRaftSnapshot } from '../../../lib/etcd/raft-snapshot.ts'
+import { message, MESSAGE_TYPES, NO_BYTES, type Message } from '../raft/message.ts'
 
 /** etcd writes every field that is a number, also the zero ones. */
 export function encodeMessage(message: Message): Buffer {
@@ -16,7 +17,7 @@ export function encodeMessage(message: Message): Buffer {
   for (const entry of entries) writer.bytesAlways(7, encodeEntry(entry))
   writer.numberAlways(8, commit)
   // Members before 3.6 cannot do without one.
-  writer.bytesAlways(9, snapshot ? encodeSnapshot(snapshot) : NO_SNAPSHOT)
+  writer.bytesAlways(9, snapshot ? encodeRaftSnapshot(snapshot) : NO_SNAPSHOT)
   writer.numberAlways(10, reject ? 1 : 0).numberAlways(11, rejectHint)
   return writer.bytes(12, context).finish()
 }
@@ -38,7 +39,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
     else if (field === 6) decoded.index = number
     else if (field === 7) entries.push(decodeEntry(content))
     else if (field === 8) decoded.commit = number
-    else if (field === 9) decoded.snapshot = decodeSnapshot(content)
+    else if (field === 9) decoded.snapshot = decodeRaftSnapshot(content)
     else if (field === 10) decoded.reject = number !== 0
     else if (field === 11) decoded.rejectHint = number
     else if (field === 12) decoded.context = Buffer.from(content)
@@ -52,27 +53,4 @@ export function decodeMessage(bytes: Uint8Array): Message {
   return decoded
 }
 
-function encodeSnapshot({ index, term, confState, data }: Snapshot): Buffer {
-  const metadata = new ProtoWriter(64)
-    .bytesAlways(1, encodeConfState(confState))
-    .numberAlways(2, index)
-    .numberAlways(3, term)
-    .finish()
-  return new ProtoWriter(data.length + metadata.length + 24).bytes(1, data).bytesAlways(2, metadata).finish()
-}
-
-function decodeSnapshot(bytes: Uint8Array): Snapshot {
-  const snapshot: Snapshot = { index: 0, term: 0, confState: voters(), data: NO_BYTES }
-  readProto(bytes, ({ field, bytes: content }) => {
-    if (field === 1) snapshot.data = Buffer.from(content)
-    if (field !== 2) return
-    readProto(content, ({ field: part, number, bytes: state }) => {
-      if (part === 1) snapshot.confState = decodeConfState(state)
-      else if (part === 2) snapshot.index = number
-      else if (part === 3) snapshot.term = number
-    })
-  })
-  return snapshot
-}
-
-const NO_SNAPSHOT = encodeSnapshot({ index: 0, term: 0, confState: voters(), data: NO_BYTES })
+const NO_SNAPSHOT = encodeRaftSnapshot({ index: 0, term: 0, confState: voters(), data: NO_BYTES })

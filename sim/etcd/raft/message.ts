@@ -1,5 +1,6 @@
 /** What members say to each other: raftpb.Message as a plain value. */
-import type { ConfState, RaftEntry as Entry } from '../../../lib/etcd/raft-entry.ts'
+import type { RaftSnapshot } from '../../../lib/etcd/raft-snapshot.ts'
+import type { RaftEntry as Entry } from '../../../lib/etcd/raft-entry.ts'
 
 export type { ConfState, HardState, RaftEntry as Entry } from '../../../lib/etcd/raft-entry.ts'
 
@@ -53,13 +54,7 @@ export interface Message {
   context: Buffer
 }
 
-/** raftpb.Snapshot. */
-export interface Snapshot {
-  index: number
-  term: number
-  confState: ConfState
-  data: Buffer
-}
+export type Snapshot = RaftSnapshot
 
 export const NO_BYTES = Buffer.alloc(0)
 
