@@ -15,7 +15,7 @@ import { LeaderElector } from '../kube/leader-election.ts'
 import type { FlagSet } from '../settings/flag-set.ts'
 import { FlagError, parsePflags } from '../settings/pflag.ts'
 import type { FlagTable } from '../settings/table.ts'
-import { policyFromFlags } from '../tls/go-settings.ts'
+import { insecureSuiteWarnings, policyFromFlags } from '../tls/go-settings.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import { selfSigned } from '../x509/self-signed.ts'
 import { apiClient } from './api-client.ts'
@@ -103,7 +103,9 @@ async function start(program: ControllerProgram, flags: FlagSet, version: string
       userAgent: `${program.name}/${version} (linux/amd64) kubernetes${suffix}`,
       onExchange: (exchange) => metrics.countRequest(exchange),
     })
-  const policy = policyFromFlags(flags.string('tls-min-version'), flags.list('tls-cipher-suites'))
+  const suites = flags.list('tls-cipher-suites')
+  const policy = policyFromFlags(flags.string('tls-min-version'), suites)
+  for (const warning of insecureSuiteWarnings(suites)) klog('W', 'secure_serving.go:69', warning)
   const keyPair = servingPair(program.name, flags, place)
   const kubeconfig = kubeconfigOf(flags.string('kubeconfig'))
   if (!kubeconfig) {

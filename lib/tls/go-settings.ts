@@ -48,6 +48,16 @@ export function insecureSuiteWarnings(cipherSuites: readonly string[]): string[]
     .map((name) => `Use of insecure cipher '${name}' detected.`)
 }
 
+/** golang.org/x/net/http2 wants one suite of RFC 9113: what it says of a policy that names suites and not that one. */
+export function http2SuiteProblem({ cipherSuites, minVersion }: TlsPolicy): string | undefined {
+  if (!cipherSuites || minVersion === 'TLSv1.3' || cipherSuites.some((name) => HTTP2_SUITES.includes(name))) {
+    return undefined
+  }
+  return `http2: TLSConfig.CipherSuites is missing an HTTP/2-required AES_128_GCM_SHA256 cipher (need at least one of ${HTTP2_SUITES.join(' or ')})`
+}
+
+const HTTP2_SUITES = ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256']
+
 function suiteName(name: string): string {
   const bare = name.trim()
   return ALIASES[bare] ?? bare

@@ -14,7 +14,6 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   Name,
-  Pkcs10CertificateRequest,
   Pkcs10CertificateRequestGenerator,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
@@ -25,7 +24,7 @@ import {
   type JsonName,
   type JsonGeneralName,
 } from '@peculiar/x509'
-import type { CertificateSpec, Issued, KeyAlgorithm, KeyUsage } from './certificate-spec.ts'
+import type { CertificateSpec, Issued, KeyAlgorithm } from './certificate-spec.ts'
 import { issueKeyPair } from './private-key.ts'
 import { nameConstraintsDer, type NameConstraints } from './name-constraints-der.ts'
 
@@ -110,38 +109,6 @@ export async function createRequest(spec: RequestSpec): Promise<{ request: strin
     extensions: names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : [],
   })
   return { request: pem('CERTIFICATE REQUEST', Buffer.from(made.rawData)), privateKey }
-}
-
-/**
- * Signs a request as kube-controller-manager's signer does: subject and names are the request's, usages and validity the
- * signer's.
- *
- * @throws Error `[request_signature]` where the request was not signed with the key it names.
- */
-export async function signRequest(
-  request: string,
-  authority: Issued,
-  how: { usages: readonly KeyUsage[]; notBefore: Date; notAfter: Date },
-): Promise<string> {
-  const parsed = new Pkcs10CertificateRequest(request)
-  if (!(await parsed.verify())) {
-    throw new Error(`[request_signature] ${parsed.subject}: the request is not signed with the key it names`)
-  }
-  const altNames = parsed.extensions.find((extension) => extension instanceof SubjectAlternativeNameExtension)
-  const names = altNames?.names.items ?? []
-  const ofType = (type: string): string[] => names.filter((name) => name.type === type).map((name) => name.value)
-  const issued = await issueOdd(
-    {
-      ...how,
-      subject: parsed.subjectName,
-      dnsNames: ofType('dns'),
-      ipAddresses: ofType('ip'),
-      publicKey: parsed.publicKey.toString('pem'),
-      authorityKeyIdentifier: true,
-    },
-    authority,
-  )
-  return issued.certificate
 }
 
 /** A revocation list of serials, PEM `X509 CRL`. @peculiar/x509 writes the label `CRL`, which nobody else reads. */

@@ -1,4 +1,5 @@
 /** etcd's command line: reads flags, starts a member, says when it serves. */
+import { usableCost } from './auth/bcrypt.ts'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { followLifeline } from '../../lib/cluster/lifeline.ts'
@@ -231,7 +232,7 @@ function openMember(settings: EtcdSettings, cluster: MemberCluster): Member {
       maxLearners: settings.maxLearners,
       strictReconfigCheck: settings.strictReconfigCheck,
       tokenTtlMs: settings.tokenTtlMs,
-      bcryptCost: settings.bcryptCost,
+      bcryptCost: usableCost(settings.bcryptCost, (message, fields) => log('warn', message, fields)),
       checkpointsLeases: settings.checkpointsLeases,
       certificatesName: settings.client.clientCertAuth,
       heartbeatMs: settings.heartbeatMs,

@@ -1,4 +1,8 @@
 /** What kube-apiserver writes into a cluster when it starts: its roles, namespaces, own Service, and the CAs of its clients. */
+import type { FlagSet } from '../../lib/settings/flag-set.ts'
+import type { AuthorizationMode } from './authorization/authorizer.ts'
+import type { Text } from './file-flag.ts'
+import { firstServiceAddress } from './options.ts'
 import { klog } from '../../lib/kube/klog.ts'
 import type { KubeObject } from '../../lib/kube/object.ts'
 import type { User } from '../../lib/kube/user.ts'
@@ -18,7 +22,7 @@ const SELF: User = { username: 'system:apiserver', groups: ['system:masters'] }
 /** pkg/registry/scheduling/rest: the Priority plugin looks them up, static Pods name them. */
 const PRIORITIES = { 'system-cluster-critical': 2_000_000_000, 'system-node-critical': 2_000_001_000 }
 
-export interface BootstrapSettings {
+interface BootstrapSettings {
   /** RBAC is among the authorization modes. */
   rbac: boolean
   /** `--advertise-address` and `--secure-port`. */
@@ -30,7 +34,7 @@ export interface BootstrapSettings {
 }
 
 /** Creates what is missing and brings the rest up to date; asked again after a restart it changes nothing. */
-export async function writeBootstrapObjects(
+async function writeBootstrapObjects(
   store: ObjectStore,
   known: ObjectCache,
   settings: BootstrapSettings,
@@ -158,5 +162,50 @@ function priorityClass(name: string, value: number): KubeObject {
     value,
     description: `Used for system critical pods ${what}.`,
     preemptionPolicy: 'PreemptLowerPriority',
+  }
+}
+
+const BOOTSTRAP_RETRY_MS = 200
+
+interface BootstrapFacts {
+  modes: readonly AuthorizationMode[]
+  advertised: { address: string; port: number }
+  clientCa: Text | undefined
+  proxyCa: Text | undefined
+}
+
+/** Tried until it succeeds: the server serves meanwhile, and is not ready. */
+export async function bootstrap(
+  store: ObjectStore,
+  cache: ObjectCache,
+  flags: FlagSet,
+  facts: BootstrapFacts,
+): Promise<void> {
+  const { modes, advertised, clientCa, proxyCa } = facts
+  const list = (name: string): string => JSON.stringify(flags.list(name))
+  const authenticationData = {
+    ...(clientCa && { 'client-ca-file': clientCa() }),
+    ...(proxyCa && {
+      'requestheader-allowed-names': list('requestheader-allowed-names'),
+      'requestheader-client-ca-file': proxyCa(),
+      'requestheader-extra-headers-prefix': list('requestheader-extra-headers-prefix'),
+      'requestheader-group-headers': list('requestheader-group-headers'),
+      'requestheader-uid-headers': list('requestheader-uid-headers'),
+      'requestheader-username-headers': list('requestheader-username-headers'),
+    }),
+  }
+  const settings = {
+    rbac: modes.includes('RBAC'),
+    advertised,
+    serviceAddress: firstServiceAddress(flags.string('service-cluster-ip-range')),
+    authenticationData,
+  }
+  for (;;) {
+    try {
+      return await writeBootstrapObjects(store, cache, settings)
+    } catch (error) {
+      klog('E', 'controller.go:145', `unable to write bootstrap objects: ${(error as Error).message}`)
+      await new Promise((resolve) => setTimeout(resolve, BOOTSTRAP_RETRY_MS))
+    }
   }
 }

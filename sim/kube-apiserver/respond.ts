@@ -1,5 +1,4 @@
 /** How answers are written: apiserver/pkg/endpoints/handlers/responsewriters/writers.go. */
-import { STATUS_CODES } from 'node:http'
 import { witnessCanaries } from '../../lib/cluster/canary-witness.ts'
 import type { KubeList, KubeObject } from '../../lib/kube/object.ts'
 import { StatusError } from '../../lib/kube/status.ts'
@@ -133,10 +132,6 @@ export function statusOf(error: unknown): Status {
   if (error instanceof StatusError) return error.status
   const message = error instanceof Error ? error.message : String(error)
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 }
-}
-
-export function statusText(code: number): string {
-  return `${code} ${STATUS_CODES[code] ?? ''}`
 }
 
 /** Members in the order of Go's structs, as far as every kind has them. */

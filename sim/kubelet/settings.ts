@@ -15,7 +15,8 @@ import {
   validatePorts,
   type Members,
 } from './validation.ts'
-import { CIPHER_SUITES, GO_DEFAULT_POLICY, type TlsPolicy, type TlsVersion } from '../../lib/tls/policy.ts'
+import { http2SuiteProblem, policyFromFlags } from '../../lib/tls/go-settings.ts'
+import type { TlsPolicy } from '../../lib/tls/policy.ts'
 
 /** What is found only when the secure port is opened. */
 export class ListenError extends Error {}
@@ -74,15 +75,6 @@ const TOKEN_CACHE_MS = 120_000
 const ALLOWED_CACHE_MS = 300_000
 const DENIED_CACHE_MS = 30_000
 const SYNC_MS = 60_000
-
-const TLS_VERSIONS: ReadonlyMap<string, TlsVersion> = new Map([
-  ['', 'TLSv1.2'],
-  ['VersionTLS10', 'TLSv1'],
-  ['VersionTLS11', 'TLSv1.1'],
-  ['VersionTLS12', 'TLSv1.2'],
-  ['VersionTLS13', 'TLSv1.3'],
-])
-const TLS13_SUITES = new Set(['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'])
 
 /** @throws SettingsError */
 export function settingsOf(flags: FlagSet, minorVersion: number, hostname: string): KubeletSettings {
@@ -215,24 +207,16 @@ function readConfiguration(path: string): Members {
   return members
 }
 
-function policyOf(minimum: string, suites: readonly string[] | undefined): TlsPolicy {
-  const fail = (text: string): never => {
-    throw new SettingsError(`failed to construct kubelet dependencies: ${text}`)
+function policyOf(minimum: string, suites: readonly string[] = []): TlsPolicy {
+  let policy: TlsPolicy
+  try {
+    policy = policyFromFlags(minimum, suites)
+  } catch (error) {
+    throw new SettingsError(`failed to construct kubelet dependencies: ${(error as Error).message}`)
   }
-  const minVersion = TLS_VERSIONS.get(minimum) ?? fail(`unknown tls version ${JSON.stringify(minimum)}`)
-  for (const suite of suites ?? []) {
-    if (!CIPHER_SUITES.has(suite) && !TLS13_SUITES.has(suite)) {
-      fail(`Cipher suite ${suite} not supported or doesn't exist`)
-    }
-  }
-  const older = (suites ?? []).filter((suite) => CIPHER_SUITES.has(suite))
-  const needed = (suites ?? []).length > 0 && minVersion !== 'TLSv1.3'
-  if (needed && !older.some((suite) => /^TLS_ECDHE_(RSA|ECDSA)_WITH_AES_128_GCM_SHA256$/.test(suite))) {
-    throw new ListenError(
-      'http2: TLSConfig.CipherSuites is missing an HTTP/2-required AES_128_GCM_SHA256 cipher (need at least one of TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)',
-    )
-  }
-  return { ...GO_DEFAULT_POLICY, minVersion, ...(older.length > 0 ? { cipherSuites: older } : {}) }
+  const problem = http2SuiteProblem(policy)
+  if (problem !== undefined) throw new ListenError(problem)
+  return policy
 }
 
 function configurationOf(

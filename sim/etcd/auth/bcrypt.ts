@@ -3,9 +3,9 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Blowfish } from './blowfish.ts'
 
-export const LOWEST_COST = 4
-export const HIGHEST_COST = 31
-export const DEFAULT_COST = 10
+const LOWEST_COST = 4
+const HIGHEST_COST = 31
+const DEFAULT_COST = 10
 
 const SALT_BYTES = 16
 const HASH_BYTES = 23
@@ -14,6 +14,18 @@ const MAGIC = 'OrpheanBeholderScryDoubt'
 
 /** Rounds of the key schedule between which others may run: a few milliseconds. */
 const ROUNDS_A_TURN = 32
+
+/** The cost that is given, or the default, with etcd's word to the log, where bcrypt has none such (server/auth/store.go). */
+export function usableCost(given: number, warn: (message: string, fields: Record<string, number>) => void): number {
+  if (given >= LOWEST_COST && given <= HIGHEST_COST) return given
+  warn('use default bcrypt cost instead of the invalid given cost', {
+    'min-cost': LOWEST_COST,
+    'max-cost': HIGHEST_COST,
+    'default-cost': DEFAULT_COST,
+    'given-cost': given,
+  })
+  return DEFAULT_COST
+}
 
 /** @throws Error with Go's text for a password beyond 72 bytes. */
 export async function bcryptHash(password: string, cost: number, salt = randomBytes(SALT_BYTES)): Promise<string> {

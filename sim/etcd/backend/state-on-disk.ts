@@ -3,26 +3,21 @@
  * has it (server/storage/schema), so that real tools and a real member find it.
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { RoleSchema, UserSchema } from '../../../lib/etcd/auth_pb.ts'
-import {
-  decodeKeyValue,
-  encodeKeyValue,
-  parseRevisionKey,
-  revisionKey,
-  scanKeyValue,
-} from '../../../lib/etcd/key-value.ts'
-import { Event_EventType, KeyValueSchema, type KeyValue } from '../../../lib/etcd/kv_pb.ts'
+import { RoleSchema } from '../../../lib/etcd/auth_pb.ts'
+import { encodeKeyValue, parseRevisionKey, revisionKey, scanKeyValue } from '../../../lib/etcd/key-value.ts'
+import { Event_EventType } from '../../../lib/etcd/kv_pb.ts'
 import { ProtoWriter, readProto } from '../../../lib/etcd/protobuf.ts'
 import { voters, type ConfState, type RaftEntry } from '../../../lib/etcd/raft-entry.ts'
 import type { RaftRequestKind } from '../../../lib/etcd/raft-request.ts'
 import { AlarmMemberSchema } from '../../../lib/etcd/rpc_pb.ts'
 import type { State } from '../apply/state.ts'
-import type { User } from '../auth/auth-store.ts'
-import type { ClusterMember } from '../cluster/members.ts'
 import type { Lease } from '../lease/leases.ts'
 import type { Version } from '../mvcc/key-index.ts'
 import type { Commit } from '../mvcc/store.ts'
 import type { Backend } from './backend.ts'
+import { StoredVersion } from './stored-version.ts'
+import { decodeUser, encodeUser } from './user-record.ts'
+import { memberJson, memberOf } from '../cluster/member-json.ts'
 import { AUTH, CLUSTER, META, type BucketName } from './schema.ts'
 import { membershipInV2Format } from './snap-folder.ts'
 
@@ -266,90 +261,9 @@ export class StateOnDisk {
   }
 }
 
-/** A version as the file has it, which is made a message when somebody wants it. */
-class StoredVersion implements Version {
-  readonly revision: bigint
-  readonly sub: number
-  /** Undefined once it was wanted. */
-  #page: Buffer | undefined
-  readonly #start: number
-  readonly #end: number
-  #kv: KeyValue | undefined
-
-  constructor(revision: bigint, sub: number, page: Buffer, start: number, end: number) {
-    this.revision = revision
-    this.sub = sub
-    this.#page = page
-    this.#start = start
-    this.#end = end
-  }
-
-  get kv(): KeyValue {
-    if (this.#page) {
-      this.#kv = keyValueOf(decodeKeyValue(this.#page.subarray(this.#start, this.#end)))
-      this.#page = undefined
-    }
-    return this.#kv!
-  }
-}
-
-function keyValueOf(stored: ReturnType<typeof decodeKeyValue>): KeyValue {
-  const kv = create(KeyValueSchema)
-  kv.key = stored.key
-  kv.value = stored.value
-  kv.createRevision = BigInt(stored.createRevision)
-  kv.modRevision = BigInt(stored.modRevision)
-  kv.version = BigInt(stored.version)
-  kv.lease = stored.lease
-  return kv
-}
-
 /** Names are UTF-8, keys of the db latin1 text. */
 function named([name, value]: [string, Buffer]): [string, Buffer] {
   return [Buffer.from(name, 'utf8').toString('latin1'), value]
-}
-
-function encodeUser({ name, passwordHash, noPassword, roles }: User): Buffer {
-  const user = create(UserSchema, {
-    name: Buffer.from(name),
-    password: Buffer.from(passwordHash, 'latin1'),
-    roles: [...roles],
-    options: { noPassword },
-  })
-  return Buffer.from(toBinary(UserSchema, user))
-}
-
-function decodeUser(bytes: Uint8Array): User {
-  const { name, password, roles, options } = fromBinary(UserSchema, bytes)
-  return {
-    name: Buffer.from(name).toString('utf8'),
-    passwordHash: Buffer.from(password).toString('latin1'),
-    noPassword: options?.noPassword ?? false,
-    roles,
-  }
-}
-
-/** As Go writes a membership.Member: the id is a number that JavaScript's JSON would round. */
-function memberJson({ id, name, peerUrls, clientUrls, isLearner }: ClusterMember): string {
-  const rest = {
-    peerURLs: peerUrls,
-    ...(isLearner ? { isLearner } : {}),
-    ...(name ? { name } : {}),
-    ...(clientUrls.length > 0 ? { clientURLs: clientUrls } : {}),
-  }
-  return `{"id":${id},${JSON.stringify(rest).slice(1)}`
-}
-
-function memberOf(id: string, json: Uint8Array): ClusterMember {
-  const member = JSON.parse(Buffer.from(json).toString('utf8')) as Record<string, unknown>
-  const texts = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
-  return {
-    id: BigInt(`0x${id}`),
-    name: typeof member['name'] === 'string' ? member['name'] : '',
-    peerUrls: texts(member['peerURLs']),
-    clientUrls: texts(member['clientURLs']),
-    isLearner: member['isLearner'] === true,
-  }
 }
 
 function be64(value: bigint): Buffer {

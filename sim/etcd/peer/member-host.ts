@@ -1,4 +1,5 @@
 /** What the peer port shows of a member besides Raft: its version, who the members are, and what members ask each other. */
+import { memberJson } from '../cluster/member-json.ts'
 import type { IncomingMessage } from 'node:http'
 import { keySpaceHash } from '../maintenance/key-space-hash.ts'
 import { log } from '../log.ts'
@@ -30,18 +31,8 @@ export function peerHostOf(member: Member): PeerHost {
   }
 }
 
-/** Ids are uint64, beyond JavaScript's numbers: written as digits by hand. */
 export function membersJson({ state }: Member): string {
-  const all = state.members.all().map(({ id, peerUrls, isLearner, name, clientUrls }) => {
-    const rest = {
-      peerURLs: peerUrls,
-      ...(isLearner ? { isLearner } : {}),
-      ...(name === '' ? {} : { name }),
-      ...(clientUrls.length === 0 ? {} : { clientURLs: clientUrls }),
-    }
-    return `{"id":${id},${JSON.stringify(rest).slice(1)}`
-  })
-  return `[${all.join(',')}]`
+  return `[${state.members.all().map(memberJson).join(',')}]`
 }
 
 async function answer(member: Member, request: IncomingMessage, path: string): Promise<PlainAnswer | undefined> {

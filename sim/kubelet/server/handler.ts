@@ -12,6 +12,8 @@ import { answer, httpError, json, PLAIN_TEXT, redirect } from './answer.ts'
 import { containerLogs } from './container-logs.ts'
 import type { Gate } from './gate.ts'
 import { nodeMetrics, processMetrics, statsSummary } from './metrics.ts'
+import { debugFlags } from './debug-flags.ts'
+import { podList, reported, running } from './pod-list.ts'
 import { routeOf, type Endpoint } from './routes.ts'
 import { runtimeText } from './exec-status.ts'
 import { systemLogs } from './system-logs.ts'
@@ -126,15 +128,8 @@ export class Handler {
       case 'healthz-check':
         return answer(response, 200, 'ok')
       case 'pods':
-      case 'running-pods': {
-        if (!accepts(request, 'application/json')) {
-          return answer(response, 406, '406: Not Acceptable\n\nAvailable representations: application/json')
-        }
-        const items = pods.list().map((worker) => (endpoint === 'pods' ? reported(worker) : running(worker)))
-        const list = { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: items.length > 0 ? items : null }
-        witnessCanaries(JSON.stringify(list), connection)
-        return json(response, list)
-      }
+      case 'running-pods':
+        return podList(request, response, connection, pods.list().map(endpoint === 'pods' ? reported : running))
       case 'stats-summary':
         return json(response, statsSummary(settings.nodeName, pods.list()))
       case 'metrics': {
@@ -271,35 +266,6 @@ function declares({ pod }: PodWorker, name: string): boolean {
   return specOf(pod).containers.some((container) => container.name === name)
 }
 
-/** As the kubelet knows it: its own status in place of the object's. */
-function reported(worker: PodWorker): object {
-  const { kind: _kind, apiVersion: _apiVersion, ...rest } = worker.pod
-  return { ...rest, status: worker.status }
-}
-
-/** What the runtime knows of it. */
-function running({ pod }: PodWorker): object {
-  const { name, namespace, uid } = pod.metadata
-  const containers = specOf(pod).containers.map(({ name: container, image = '' }) => ({
-    name: container,
-    image,
-    resources: {},
-  }))
-  return {
-    metadata: { name, namespace, uid },
-    spec: { containers },
-    status: {},
-  }
-}
-
-function accepts({ headers }: IncomingMessage, type: string): boolean {
-  const accept = headers.accept ?? ''
-  const [group] = type.split('/')
-  return (
-    accept === '' || accept.split(',').some((each) => [type, '*/*', `${group}/*`].includes(each.split(';')[0]!.trim()))
-  )
-}
-
 const serials = new WeakMap<readonly Buffer[], { serial?: string }>()
 
 function serialOf({ peerChain }: Connection): { serial?: string } {
@@ -318,17 +284,4 @@ function serialOf({ peerChain }: Connection): { serial?: string } {
 function splitOnce(text: string, separator: string): string[] {
   const at = text.indexOf(separator)
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)]
-}
-
-/** The verbosity of a log that has one: k8s.io/apiserver/pkg/server/routes/flags.go. */
-async function debugFlags(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const headers = { 'Content-Type': 'text/plain', 'X-Content-Type-Options': 'nosniff' }
-  if (request.method !== 'PUT') return answer(response, 406, 'unsupported http method\n', headers)
-  const pieces: Buffer[] = []
-  for await (const piece of request) pieces.push(piece as Buffer)
-  const text = Buffer.concat(pieces).toString('utf8')
-  if (!/^\d+$/.test(text)) {
-    return answer(response, 400, `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax\n`, headers)
-  }
-  answer(response, 200, `successfully set klog.logging.verbosity to ${text}\n`, headers)
 }

@@ -63,6 +63,7 @@ t.test('start.json: every row agrees or is an exception with its reason', async 
     t.equal(code, row.exit, `${row.id}: exit code`)
     t.ok(end.includes(wanted), row.id, { wanted, end: end.slice(end.lastIndexOf('] ') + 2) })
   }
+  t.equal(rows.length, 73, 'no row was left out')
   t.comment(`agree ${due.length}, exceptions ${rows.length - due.length}`)
 })
 

@@ -10,7 +10,7 @@ import { messageFromJson, messageToJson, type JsonValue } from '../../../lib/etc
 import { protojsonDecode } from '../../../lib/etcd/protojson.ts'
 import { RangeRequestSchema, TxnRequestSchema, WatchRequestSchema } from '../../../lib/etcd/rpc_pb.ts'
 import { AuthStore } from '../../../sim/etcd/auth/auth-store.ts'
-import { bcryptHash, bcryptMatches } from '../../../sim/etcd/auth/bcrypt.ts'
+import { bcryptHash, bcryptMatches, usableCost } from '../../../sim/etcd/auth/bcrypt.ts'
 import { SimpleTokens } from '../../../sim/etcd/auth/simple-tokens.ts'
 import { Members } from '../../../sim/etcd/cluster/members.ts'
 import { confChangeOf, membershipChangeOf } from '../../../sim/etcd/cluster/membership-change.ts'
@@ -136,6 +136,27 @@ t.test('protojson: what Go takes, ignores and refuses, with line and column', as
   )
   const filters = protojsonDecode(WatchRequestSchema, '{"createRequest":{"filters":["NOPUT",1]}}')
   t.match(messageToJson(WatchRequestSchema, filters), { create_request: { filters: ['NOPUT', 'NODELETE'] } })
+})
+
+t.test('bcrypt: a cost that there is none such is the default, and that is said', async (t) => {
+  const said: unknown[] = []
+  const warn = (message: string, fields: Record<string, number>): void =>
+    void said.push([message, fields['given-cost']])
+  t.strictSame(
+    [4, 31, 10].map((cost) => usableCost(cost, warn)),
+    [4, 31, 10],
+  )
+  t.strictSame(said, [])
+  t.strictSame(
+    [3, 32, -1].map((cost) => usableCost(cost, warn)),
+    [10, 10, 10],
+  )
+  const text = 'use default bcrypt cost instead of the invalid given cost'
+  t.strictSame(said, [
+    [text, 3],
+    [text, 32],
+    [text, -1],
+  ])
 })
 
 t.test('bcrypt: the hashes of others', async (t) => {
