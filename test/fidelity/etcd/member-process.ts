@@ -124,13 +124,13 @@ export class MemberProcess {
     })
   }
 
-  /** The line about a connection from there, as far as it has come. */
-  find(remote: string): LogLine | undefined {
-    return this.log.find((line) => line['remote-addr'] === remote)
+  /** The line about a connection from there, as far as it has come: `after` that many others, as a port is used again. */
+  find(remote: string, after: number): LogLine | undefined {
+    return this.log.slice(after).find((line) => line['remote-addr'] === remote)
   }
 
-  lineAbout(remote: string): Promise<LogLine> {
-    return this.until(() => this.find(remote), `a log line about ${remote}`)
+  lineAbout(remote: string, after: number): Promise<LogLine> {
+    return this.until(() => this.find(remote, after), `a log line about ${remote}`)
   }
 
   #hear(text: string): void {

@@ -48,7 +48,7 @@ export class PeerReplay {
     const { seen, local } = await this.#ask(row)
     const { tls, http, log: refusals, otherLog } = row.answer
     const process = this.#cluster.member('m1').process
-    const refusal = refusals[0] && (await process.lineAbout(local).catch(() => undefined))
+    const refusal = refusals[0] && (await process.lineAbout(local, before).catch(() => undefined))
     const unlogged = (): string[] => otherLog.filter((line) => !this.isLogged(line, log.slice(before)))
     // A line may come after the answer.
     await process.until(() => (unlogged().length === 0 ? true : undefined), 'log lines').catch(() => undefined)

@@ -13,9 +13,12 @@ export class TlsReplay {
     this.#members.set(row.flagSet, this.#members.get(row.flagSet) ?? this.#start(row.flagSet))
     const { place, member, pki } = await this.#members.get(row.flagSet)!
     const probe = new Probe(row, place.ports.get(row.request.port ?? 'client')!, pki)
+    const before = member.log.length
     const answer = await probe.run()
     const wanted = row.answer.log.length > 0
-    const line = wanted ? await member.lineAbout(probe.local).catch(() => undefined) : member.find(probe.local)
+    const line = wanted
+      ? await member.lineAbout(probe.local, before).catch(() => undefined)
+      : member.find(probe.local, before)
     const { log, ...expected } = row.answer
     const [one, other] = [textOf(expected, log[0]), textOf(answer, line && loggedOf(line, place))]
     return one === other ? undefined : { expected: one, got: other }
