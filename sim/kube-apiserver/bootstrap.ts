@@ -67,12 +67,17 @@ async function ensureObject(
 ): Promise<void> {
   const resource = resourceOf(wanted)
   const { name = '', namespace = '' } = wanted.metadata
-  // in a new cluster nothing is there, and half of the questions need not be asked
-  const found = known.get(resource.resource, namespace, name) && (await store.get(resource, namespace, name))
+  const changed = (found: KubeObject): KubeObject | undefined => {
+    const next = reconcile?.(found, wanted)
+    return next && JSON.stringify(next) !== JSON.stringify(found) ? next : undefined
+  }
+  // The list of a moment ago tells what is missing and what is as it should be; etcd is asked about the rest.
+  const listed = known.get(resource.resource, namespace, name)
+  if (listed && !changed(listed)) return
+  const found = listed && (await store.get(resource, namespace, name))
   if (found) {
-    const next = reconcile?.(found.object, wanted)
-    if (!next || JSON.stringify(next) === JSON.stringify(found.object)) return
-    await store.replace(resource, { namespace, name }, next, found.revision)
+    const next = changed(found.object)
+    if (next) await store.replace(resource, { namespace, name }, next, found.revision)
     return
   }
   resource.strategy.defaults?.(wanted)
