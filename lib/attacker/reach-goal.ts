@@ -40,3 +40,12 @@ export async function secretByImpostor(world: World, how: Partial<InterceptOptio
   await impostor.seen(['"kind":"TokenReview"', '"kind":"Secret"'])
   return impostor.loot()
 }
+
+/** Says nothing in etcd's place, and hears what kube-apiserver would store. Honest people make it (Operator.storeNote). */
+export async function valueByImpostor(world: World): Promise<Loot> {
+  const isTls = world.network.etcd[0]?.startsWith('https:') ?? false
+  const impostor = await world.intercept({ ...(isTls ? { certificate: 'impostor' } : {}), answer: 'silence' })
+  await world.meanwhile()
+  await impostor.seen(['/registry/configmaps/'])
+  return impostor.loot()
+}

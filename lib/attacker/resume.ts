@@ -38,6 +38,12 @@ export async function resume(where: ResumeOptions, request: ApiRequest, caller: 
 
 async function ticketOf(where: ResumeOptions, caller: Caller): Promise<Buffer | undefined> {
   const socket = await dial(where.from, where.version, caller)
+  if (where.version !== 'TLSv1.3') {
+    // There the ticket is a part of the handshake (RFC 5077 section 3.3), which is over.
+    const session = socket.getSession()
+    socket.destroy()
+    return session
+  }
   const ticket = new Promise<Buffer>((resolve) => void socket.once('session', resolve))
   let timer: NodeJS.Timeout | undefined
   const patience = new Promise<undefined>((resolve) => {

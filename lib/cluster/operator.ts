@@ -223,6 +223,13 @@ export class Operator {
     await this.startCourier(goal)
   }
 
+  /** Has the API store a note that holds the canary. It stays unanswered while the store is gone. */
+  async storeNote({ namespace, secret, canary }: { namespace: string; secret: string; canary: string }): Promise<void> {
+    const note = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: secret, namespace }, data: { note: canary } }
+    const path = `/api/v1/namespaces/${namespace}/configmaps`
+    await this.use({ tool: 'kubectl', path, body: JSON.stringify(note), timeoutMs: 1000 })
+  }
+
   close(): Promise<void> {
     return this.client.close()
   }

@@ -1,6 +1,7 @@
 /**
  * kube-apiserver  --TLS-->  attacker (a certificate of its own)  in etcd's place
  */
+import { valueByImpostor } from '../../lib/attacker/reach-goal.ts'
 import { onPath } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
@@ -61,17 +62,10 @@ export default scenario({
       'incompatible_usage',
     ),
   ],
-  async meanwhile(operator, { namespace, secret, canary }) {
-    const note = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: secret, namespace }, data: { note: canary } }
-    const path = `/api/v1/namespaces/${namespace}/configmaps`
-    // It stays unanswered while the store is gone.
-    await operator.use({ tool: 'kubectl', path, body: JSON.stringify(note), timeoutMs: 1000 })
+  async meanwhile(operator, goal) {
+    await operator.storeNote(goal)
   },
   async attempt(world) {
-    const isTls = world.network.etcd[0]?.startsWith('https:') ?? false
-    const impostor = await world.intercept({ ...(isTls ? { certificate: 'impostor' } : {}), answer: 'silence' })
-    await world.meanwhile()
-    await impostor.seen(['/registry/configmaps/'])
-    return impostor.loot()
+    return valueByImpostor(world)
   },
 })

@@ -1,11 +1,14 @@
 /**
  * kubelet of worker-2  --TLS-->  attacker (kube-apiserver's own certificate and key)  -->  kube-apiserver
+ * kube-apiserver       --TLS-->  attacker (etcd-1's own certificate and key)
  */
-import { secretByImpostor } from '../../lib/attacker/reach-goal.ts'
+import { secretByImpostor, valueByImpostor } from '../../lib/attacker/reach-goal.ts'
 import { onPath, onPathWith } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 
 const LINK = { from: 'worker-2', to: 'control-plane-1' }
+/** Whichever member is dialled: a client that is refused in one place tries the next. */
+const STORE_LINK = { from: 'control-plane-1', port: 2379 }
 
 export default scenario({
   title: 'The perfect impostor',
@@ -41,11 +44,38 @@ reviewed, and what it would answer to a list of Pods the kubelet would run.`,
         },
       },
     },
+    {
+      id: 'etcd',
+      title: `etcd's key: hears what kube-apiserver stores`,
+      foothold: onPathWith('holder of etcd/server.key', STORE_LINK, {
+        'impostor.crt': { stolen: '/etc/kubernetes/pki/etcd/server.crt', host: 'etcd-1' },
+        'impostor.key': { stolen: '/etc/kubernetes/pki/etcd/server.key', host: 'etcd-1' },
+      }),
+      goal: { read: 'word', what: 'a value that kube-apiserver stores' },
+      expect: {
+        open: { notApplicable: 'etcd speaks plain HTTP: whoever is on the path hears all (mitm-apiserver-etcd)' },
+        encrypted: { kind: 'through' },
+        kubeadm: { kind: 'through' },
+        hardened: { kind: 'through' },
+        'zero-trust': { notApplicable: 'all that is stored is sealed: nothing crosses here that could be read' },
+      },
+      twin: {
+        through: {
+          foothold: onPath('holder of a key of its own', STORE_LINK, {
+            signedBy: 'self',
+            commonName: 'etcd-1',
+            usages: ['serverAuth'],
+            hosts: ['etcd'],
+          }),
+        },
+      },
+    },
   ],
   async meanwhile(operator, goal) {
+    if (goal.variant === 'etcd') return operator.storeNote(goal)
     await operator.makeKubeletTalk(goal)
   },
-  async attempt(world) {
-    return secretByImpostor(world)
+  async attempt(world, variant) {
+    return variant === 'etcd' ? valueByImpostor(world) : secretByImpostor(world)
   },
 })
