@@ -16,7 +16,7 @@ export const FLAGS: FlagTable = [
     effect: 'inert',
     reason: NOT_SIMULATED,
   },
-  { name: 'admission-control-config-file', type: 'string', default: '', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'admission-control-config-file', type: 'string', default: '', effect: 'honoured' },
   { name: 'advertise-address', type: 'ip', default: '<nil>', effect: 'honoured' },
   {
     name: 'aggregator-reject-forwarding-redirect',

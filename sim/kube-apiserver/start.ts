@@ -6,6 +6,7 @@ import { klog } from '../../lib/kube/klog.ts'
 import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import type { AuditLog } from './audit/audit-log.ts'
 import { createAdmission } from './admission/admission.ts'
+import { NO_SETTINGS, type PodSecuritySettings } from './admission/pod-security/policy.ts'
 import { Authenticator } from './authentication/authenticator.ts'
 import { Impersonation } from './authentication/impersonation.ts'
 import { createAuthorizer } from './authorization/authorizer.ts'
@@ -63,6 +64,7 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
   })
 
   assertAdmissionConfigured(flags)
+  const podSecurity = await podSecurityOf(flags)
   await reachEtcd(values, store.prefix)
   await cache.start()
   const authenticator = new Authenticator(settings, cache)
@@ -71,7 +73,7 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
   let bootstrapped = false
   const admission = createAdmission(
     { enable: flags.list('enable-admission-plugins'), disable: flags.list('disable-admission-plugins') },
-    { objects: cache, authorize, minorVersion: version.minor },
+    { objects: cache, authorize, minorVersion: version.minor, podSecurity },
   )
   const serviceRange = flags.string('service-cluster-ip-range').split(',')[0] || DEFAULT_SERVICE_RANGE
   const context = { store, cache, admission, serviceRange }
@@ -137,6 +139,13 @@ function assertAdmissionConfigured(flags: FlagSet): void {
     if (why === undefined) continue
     throw new StartRefusal(`failed to apply admission: couldn't init admission plugin "${plugin}": ${why}`)
   }
+}
+
+async function podSecurityOf(flags: FlagSet): Promise<PodSecuritySettings> {
+  const path = flags.string('admission-control-config-file')
+  if (path === '') return NO_SETTINGS
+  const { readPodSecurity } = await import('./admission/pod-security/configuration.ts')
+  return readPodSecurity(path)
 }
 
 /** Without a policy nothing is logged, whatever the path. */

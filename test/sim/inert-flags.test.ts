@@ -58,7 +58,6 @@ const INERT: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
   },
   'kube-apiserver': {
     'the real one has --enable-admission-plugins in its place, and takes no two of them': ['admission-control'],
-    'no plugin of the range reads a configuration': ['admission-control-config-file'],
     'a token that only a webhook knows is refused': [
       'authentication-token-webhook-cache-ttl',
       'authentication-token-webhook-config-file',

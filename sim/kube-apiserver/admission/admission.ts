@@ -5,6 +5,7 @@ import { defaultTolerationSeconds, priority, taintNodesByCondition } from './def
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import type { AdmissionContext, AdmissionPlugin, AdmissionRefusal, AdmissionRequest } from './plugin.ts'
+import { podSecurity } from './pod-security/pod-security.ts'
 import { serviceAccount } from './service-account.ts'
 
 /** Every plugin of 1.36 in the order they run: pkg/kubeapiserver/options/plugins.go (AllOrderedPlugins). */
@@ -71,6 +72,7 @@ const SIMULATED: readonly AdmissionPlugin[] = [
   serviceAccount,
   nodeRestriction,
   taintNodesByCondition,
+  podSecurity,
   priority,
   defaultTolerationSeconds,
   certificateApproval,

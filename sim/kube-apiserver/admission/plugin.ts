@@ -6,6 +6,7 @@ import type { User } from '../../../lib/kube/user.ts'
 import type { Authorize } from '../authorization/authorizer.ts'
 import { forbiddenText } from '../authorization/forbidden-message.ts'
 import type { ObjectCache, RequestInfo } from '../contract.ts'
+import type { PodSecuritySettings } from './pod-security/policy.ts'
 
 export type AdmissionOperation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT'
 
@@ -17,6 +18,10 @@ export interface AdmissionRequest {
   object?: KubeObject
   /** The object as stored; present on UPDATE and DELETE. */
   oldObject?: KubeObject
+  /** A text for the Warning headers of the answer. */
+  warn?: (text: string) => void
+  /** An annotation of the audit event. */
+  annotate?: (key: string, value: string) => void
 }
 
 export interface AdmissionRefusal {
@@ -31,6 +36,8 @@ export interface AdmissionContext {
   authorize: Authorize
   /** Minor version that the server stands for; 36 where nobody says. */
   minorVersion?: number
+  /** Defaults and exemptions of Pod Security; without them it is up to the namespaces' labels. */
+  podSecurity?: PodSecuritySettings
 }
 
 type Judge = (admission: AdmissionRequest, context: AdmissionContext) => AdmissionRefusal | undefined

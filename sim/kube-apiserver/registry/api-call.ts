@@ -54,9 +54,17 @@ export function assertAdmitted(refusal: AdmissionRefusal | undefined): void {
 }
 
 export function admissionRequest(
-  { info, user }: Pick<ApiCall, 'info' | 'user'>,
+  { info, user, audit, warnings }: Pick<ApiCall, 'info' | 'user'> & Partial<Pick<ApiCall, 'audit' | 'warnings'>>,
   operation: AdmissionRequest['operation'],
   objects: Pick<AdmissionRequest, 'object' | 'oldObject'>,
 ): AdmissionRequest {
-  return { operation, request: info, user, ...objects }
+  return {
+    operation,
+    request: info,
+    user,
+    ...objects,
+    // a write that is tried again is judged again
+    warn: (text) => void (warnings?.includes(text) || warnings?.push(text)),
+    annotate: (key, value) => audit?.annotate(key, value),
+  }
 }

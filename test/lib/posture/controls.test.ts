@@ -72,6 +72,7 @@ const DROPPED: Readonly<Record<string, readonly string[]>> = {
     'kube-controller-manager: + --bind-address=0.0.0.0',
   ],
   'kubelet-certificate-authority': ['kube-apiserver: - --kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt'],
+  'pod-security': ['kube-apiserver: + --disable-admission-plugins=PodSecurity'],
   'kubelet-anonymous-auth': ['config.yaml: - enabled: false', 'config.yaml: + enabled: true'],
   'kubelet-authorization-mode': ['config.yaml: - mode: Webhook', 'config.yaml: + mode: AlwaysAllow'],
   'kubelet-client-ca-file': ['config.yaml: - x509:', 'config.yaml: - clientCAFile: /etc/kubernetes/pki/ca.crt'],
