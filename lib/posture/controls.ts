@@ -1,4 +1,5 @@
 import type { Control } from './control.ts'
+import { ADMISSION_CONTROLS } from './controls/admission-controls.ts'
 import { APISERVER_CONTROLS } from './controls/apiserver-controls.ts'
 import { APISERVER_TLS } from './controls/apiserver-tls.ts'
 import { CIPHER_CONTROLS } from './controls/cipher-controls.ts'
@@ -11,6 +12,7 @@ import { KUBELET_CONTROLS } from './controls/kubelet-controls.ts'
 export const CONTROLS: readonly Control[] = [
   APISERVER_TLS,
   ...APISERVER_CONTROLS,
+  ...ADMISSION_CONTROLS,
   ...KUBELET_CONTROLS,
   ...ETCD_CONTROLS,
   ...ENCRYPTION_CONTROLS,

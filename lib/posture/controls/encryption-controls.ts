@@ -1,14 +1,13 @@
 /** Controls of what lies in etcd. */
 import { isMap, isSeq } from '../../settings/yaml.ts'
-import { editManifests, flagOf, manifestsOf, withFlag } from '../change-posture.ts'
+import { flagOf, withFlag } from '../change-posture.ts'
 import type { Control } from '../control.ts'
-import { addHostFolder } from '../manifest.ts'
 import { withFile, type Posture } from '../posture.ts'
-import { editYaml, YAML_STYLE, YamlFile } from '../yaml-file.ts'
+import { YAML_STYLE, YamlFile } from '../yaml-file.ts'
+import { withApiserverFile } from './apiserver-file.ts'
 import { manifestPath } from './manifest-path.ts'
 
-const FOLDER = '/etc/kubernetes/enc'
-const CONFIG = `${FOLDER}/enc.yaml`
+const CONFIG = '/etc/kubernetes/enc/enc.yaml'
 
 /** As kubernetes.io documents it (docs/tasks/administer-cluster/encrypt-data); the key is drawn anew for each run. */
 const SECRETBOX = `apiVersion: apiserver.config.k8s.io/v1
@@ -34,10 +33,8 @@ export const ENCRYPTION_CONTROLS: readonly Control[] = [
     weaken: (posture) => withFlag(posture, 'kube-apiserver', 'encryption-provider-config', undefined),
     restore: (posture) => {
       if (flagOf(posture, 'kube-apiserver', 'encryption-provider-config') !== undefined) return posture
-      const mounted = editManifests(withConfig(posture), 'kube-apiserver', (text, file) =>
-        addHostFolder(file, text, 'enc', FOLDER),
-      )
-      return withFlag(mounted, 'kube-apiserver', 'encryption-provider-config', CONFIG)
+      const written = withApiserverFile(posture, { volume: 'enc', path: CONFIG, text: SECRETBOX })
+      return withFlag(written, 'kube-apiserver', 'encryption-provider-config', CONFIG)
     },
   },
   {
@@ -84,16 +81,4 @@ function moveIdentity(file: string, text: string, first: boolean): string {
     moved = true
   }
   return moved ? document.toString(YAML_STYLE) : text
-}
-
-/** The configuration beside kube-apiserver's manifest, readable by its owner alone. */
-function withConfig(posture: Posture): Posture {
-  const written = manifestsOf(posture, 'kube-apiserver').reduce((changed, manifest) => {
-    const file = `hosts/${manifest.split('/')[1]}${CONFIG}`
-    return changed.files.has(file) ? changed : withFile(changed, file, SECRETBOX)
-  }, posture)
-  if (written.modes.some(({ path }) => path === CONFIG)) return written
-  const text = written.files.get('posture.yaml') ?? ''
-  const entry = { path: CONFIG, mode: '0600' }
-  return withFile(written, 'posture.yaml', editYaml('posture.yaml', text, ['files', written.modes.length], entry))
 }
