@@ -58,6 +58,7 @@ export const ERRORS = {
 
   unhealthy: refusal('Unavailable', 'etcdserver: unhealthy cluster'),
   noLeader: refusal('Unavailable', 'etcdserver: no leader'),
+  leaderChanged: refusal('Unavailable', 'etcdserver: leader changed'),
   notLeader: refusal('FailedPrecondition', 'etcdserver: not leader'),
   stopped: refusal('Unavailable', 'etcdserver: server stopped'),
   timeout: refusal('Unavailable', 'etcdserver: request timed out'),

@@ -16,12 +16,16 @@ import { SimpleTokens } from './auth/simple-tokens.ts'
 import { Backend, type StoredState } from './backend/backend.ts'
 import { StateOnDisk } from './backend/state-on-disk.ts'
 import type { Bootstrap } from './cluster/bootstrap.ts'
+import type { ClusterMember } from './cluster/members.ts'
 import { confChangeOf } from './cluster/membership-change.ts'
+import { promote } from './cluster/promotion.ts'
 import type { Door, Proposal, Reply } from './consensus/door.ts'
+import { LeaderLink } from './consensus/leader-link.ts'
 import { Replicated } from './consensus/replicated.ts'
 import { RequestIds } from './consensus/request-ids.ts'
 import type { Call } from './grpc/call.ts'
 import { LeaseClock } from './lease/lease-clock.ts'
+import { LeaseKeeper } from './lease/lease-keeper.ts'
 import { log } from './log.ts'
 import { Quota } from './maintenance/quota.ts'
 import type { PeerDialing } from './peer/peer-connection.ts'
@@ -84,12 +88,14 @@ export class Member {
   readonly replicated: Replicated
   readonly tokens: SimpleTokens
   readonly clock: LeaseClock
+  readonly leases: LeaseKeeper
   readonly quota: Quota
   readonly memberId: bigint
   readonly clusterId: bigint
   readonly backend: Backend
   readonly #disk: StateOnDisk
   readonly #ids: RequestIds
+  readonly #leader: LeaderLink
   /** While the log is read at start there is no door yet. */
   #term = (): number => 0
   readonly #timer: NodeJS.Timeout
@@ -127,9 +133,17 @@ export class Member {
     })
     this.replicated = this.#replicated(settings.cluster, applier, stored)
     this.door = this.replicated
+    this.#leader = new LeaderLink({
+      dialing: settings.cluster.dialing,
+      members: state.members,
+      leader: () => this.door.status.leader,
+      requestTimeoutMs: requestTimeoutMs(settings),
+    })
+    const { door, clock } = this
+    this.leases = new LeaseKeeper({ door, clock, leases: state.leases, leader: this.#leader })
     this.#term = () => this.door.status.term
     this.door.onLeadership((leads) => (leads ? this.clock.promote() : this.clock.demote()))
-    this.#timer = setInterval(() => this.#tick(), LEASE_TICK_MS)
+    this.#timer = setInterval(() => void this.#tick().catch(() => {}), LEASE_TICK_MS)
     this.#timer.unref()
   }
 
@@ -161,7 +175,7 @@ export class Member {
       consistentIndex: stored.consistentIndex,
       confState: isBlank ? voters(...first.map(({ id }) => id)) : this.#disk.confState(),
       peers: isBlank ? bootstrap.peers : state.members.all(),
-      requestTimeoutMs: 5000 + 2 * settings.electionMs,
+      requestTimeoutMs: requestTimeoutMs(settings),
       membership: () => this.#disk.membership(),
       reload: () => this.#disk.reload(),
       onPanic: settings.onFailure,
@@ -230,6 +244,16 @@ export class Member {
     this.state.auth.requireAdmin(await this.authInfo(call))
   }
 
+  /** Makes a voter of a learner; the members thereafter. @throws GrpcError */
+  async promote(id: bigint, call: Call): Promise<ClusterMember[]> {
+    await this.requireAdmin(call)
+    const { door, state } = this
+    const leads = (): boolean => door.status.leader === this.memberId
+    const strict = this.settings.strictReconfigCheck
+    const token = call.metadata('token') ?? call.metadata('authorization')
+    return promote({ door, members: state.members, leader: this.#leader, leads, strict }, id, token)
+  }
+
   /** `bytes` are the request's own, where it came as such. */
   async propose(
     kind: RaftRequestKind,
@@ -262,10 +286,11 @@ export class Member {
     this.#isClosed = true
     clearInterval(this.#timer)
     this.door.close()
+    this.#leader.close()
     await this.backend.close()
   }
 
-  #tick(): void {
+  async #tick(): Promise<void> {
     const { auth } = this.state
     // With auth on, root's rights are needed to revoke what others wrote: the member has them (auth/store.go, WithRoot).
     const info: AuthInfo | undefined = auth.enabled ? { username: 'root', revision: auth.revision } : undefined
@@ -273,7 +298,9 @@ export class Member {
       const request = create(schema, init)
       void this.door.propose({ kind, body: toBinary(schema, request), request, info }).catch(() => {})
     }
-    for (const ID of this.clock.expired()) ask('leaseRevoke', LeaseRevokeRequestSchema, { ID })
+    const expired = this.clock.expired()
+    if (expired.length > 0) await this.door.ensureLeadership()
+    for (const ID of expired) ask('leaseRevoke', LeaseRevokeRequestSchema, { ID })
     if (!this.settings.checkpointsLeases) return
     const checkpoints = this.clock.dueCheckpoints().map(({ id, remainingSeconds }) => ({
       ID: id,
@@ -281,6 +308,11 @@ export class Member {
     }))
     if (checkpoints.length > 0) ask('leaseCheckpoint', LeaseCheckpointRequestSchema, { checkpoints })
   }
+}
+
+/** server/config/config.go, ReqTimeout: a disk, and two elections. */
+function requestTimeoutMs({ electionMs }: { electionMs: number }): number {
+  return 5000 + 2 * electionMs
 }
 
 function isBefore35(version: string): boolean {

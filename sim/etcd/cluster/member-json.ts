@@ -12,6 +12,26 @@ export function memberJson({ id, name, peerUrls, clientUrls, isLearner }: Cluste
   return `{"id":${id},${JSON.stringify(rest).slice(1)}`
 }
 
+interface MemberJson {
+  id: string
+  peerURLs?: string[]
+  isLearner?: boolean
+  name?: string
+  clientURLs?: string[]
+}
+
+/** What a peer port lists. Ids are uint64, beyond JavaScript's numbers: they are read as text. */
+export function membersOf(json: string): ClusterMember[] {
+  const members: MemberJson[] = JSON.parse(json.replaceAll(/"id":(\d+)/g, '"id":"$1"'))
+  return members.map(({ id, peerURLs = [], isLearner = false, name = '', clientURLs = [] }) => ({
+    id: BigInt(id),
+    name,
+    peerUrls: peerURLs,
+    clientUrls: clientURLs,
+    isLearner,
+  }))
+}
+
 export function memberOf(id: string, json: Uint8Array): ClusterMember {
   const member = JSON.parse(Buffer.from(json).toString('utf8')) as Record<string, unknown>
   const texts = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])

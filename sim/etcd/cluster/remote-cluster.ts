@@ -2,6 +2,7 @@
 import { log } from '../log.ts'
 import { idOf, one } from '../peer/identity.ts'
 import { exchange, PeerConnections, type PeerDialing } from '../peer/peer-connection.ts'
+import { membersOf } from './member-json.ts'
 import type { ClusterMember } from './members.ts'
 
 export interface RemoteCluster {
@@ -25,30 +26,10 @@ export async function remoteCluster(urls: readonly string[], dialing: PeerDialin
       )
       const clusterId = idOf(one(headers, 'x-etcd-cluster-id'))
       if (status !== 200 || clusterId === undefined) throw new Error(`unexpected http status ${status}`)
-      return { clusterId, members: membersOf(body) }
+      return { clusterId, members: membersOf(body.toString('utf8')) }
     } catch (error) {
       log('warn', 'failed to get cluster response', { address: `${url}/members`, error: (error as Error).message })
     }
   }
   return undefined
-}
-
-interface MemberJson {
-  id: string
-  peerURLs?: string[]
-  isLearner?: boolean
-  name?: string
-  clientURLs?: string[]
-}
-
-/** Ids are uint64, beyond JavaScript's numbers: they are read as text. */
-function membersOf(json: string): ClusterMember[] {
-  const members: MemberJson[] = JSON.parse(json.replaceAll(/"id":(\d+)/g, '"id":"$1"'))
-  return members.map(({ id, peerURLs = [], isLearner = false, name = '', clientURLs = [] }) => ({
-    id: BigInt(id),
-    name,
-    peerUrls: peerURLs,
-    clientUrls: clientURLs,
-    isLearner,
-  }))
 }

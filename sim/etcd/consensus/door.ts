@@ -48,6 +48,8 @@ export interface Door {
   /** Resolves once the log is applied that far. */
   applied(index: number): Promise<void>
   onLeadership(listener: (leads: boolean) => void): void
+  /** For what a leader does by itself: one that was paused may have lost the lead unawares. @throws GrpcError */
+  ensureLeadership(): Promise<void>
   /** @throws GrpcError FailedPrecondition */
   moveLeader(target: bigint): Promise<void>
   /** Whether a learner has all that the leader has: only the leader knows. */

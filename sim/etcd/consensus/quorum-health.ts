@@ -1,5 +1,5 @@
 /** Whether a cluster can afford a change of its membership now (server/etcdserver/server.go, mayAddMember and mayRemoveMember). */
-import type { ClusterMember } from '../cluster/members.ts'
+import { quorumOf, type ClusterMember } from '../cluster/members.ts'
 import type { MembershipChange } from '../cluster/membership-change.ts'
 import { ERRORS } from '../errors.ts'
 
@@ -17,9 +17,13 @@ export function healthProblem(change: MembershipChange, { self, voters, activeSi
   const isHealthy = ({ id }: ClusterMember): boolean =>
     id === self || (activeSinceMs(id) ?? Infinity) <= Date.now() - HEALTHY_MS
   const healthy = voters.filter(isHealthy).length
-  if (change.kind === 'add') return healthy === voters.length ? undefined : ERRORS.unhealthy()
+  // The new one counts as down: with it a quorum must be left (isConnectedToQuorumAfterAddingNewMemberSince).
+  if (change.kind === 'add') {
+    const suffices = voters.length === 1 || healthy >= quorumOf(voters.length + 1)
+    return suffices ? undefined : ERRORS.unhealthy()
+  }
   if (change.kind !== 'remove') return undefined
   // One that is down is no loss.
   if (change.id !== self && activeSinceMs(change.id) === undefined) return undefined
-  return healthy - 1 < 1 + Math.floor((voters.length - 1) / 2) ? ERRORS.unhealthy() : undefined
+  return healthy - 1 < quorumOf(voters.length - 1) ? ERRORS.unhealthy() : undefined
 }

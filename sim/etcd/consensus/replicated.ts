@@ -153,6 +153,13 @@ export class Replicated implements Door {
     })
   }
 
+  async ensureLeadership(): Promise<void> {
+    // Its clock goes, so that it has counted the others' answers (server.go, isActive).
+    if (this.#replica.isTicking) return
+    await this.linearizable()
+    if (!this.#replica.leads) throw ERRORS.leaderChanged()
+  }
+
   async moveLeader(target: bigint): Promise<void> {
     if (!this.#replica.leads) throw ERRORS.notLeader()
     if (target === this.#options.identity.id) return

@@ -9,7 +9,7 @@ import {
   MemberUpdateResponseSchema,
   type ResponseHeader,
 } from '../../../lib/etcd/rpc_pb.ts'
-import { memberIdOf } from '../cluster/members.ts'
+import { memberIdOf, type ClusterMember } from '../cluster/members.ts'
 import { normalPeerUrls } from '../cluster/peer-urls.ts'
 import { ERRORS } from '../errors.ts'
 import type { Member } from '../member.ts'
@@ -20,14 +20,7 @@ export function clusterService(member: Member): Method[] {
   const { door, settings } = member
   /** These say nothing of the key space. */
   const header = (): ResponseHeader => member.header(0n)
-  const listed = () =>
-    members.all().map(({ id, name, peerUrls, clientUrls, isLearner }) => ({
-      ID: id,
-      name,
-      peerURLs: [...peerUrls],
-      clientURLs: [...clientUrls],
-      isLearner,
-    }))
+  const listed = () => members.all().map(listedOf)
   return [
     unary(Cluster.method.memberList, async ({ linearizable }, call) => {
       if (linearizable) await door.linearizable()
@@ -64,11 +57,12 @@ export function clusterService(member: Member): Method[] {
     }),
     unary(Cluster.method.memberPromote, async ({ ID }, call) => {
       await member.requireAdmin(call)
-      // Whether it is a learner at all is found out when the change is applied.
-      if (members.get(ID)?.isLearner && !door.isLearnerReady(ID)) throw ERRORS.learnerNotReady()
-      if (settings.strictReconfigCheck && !members.isReadyToPromote()) throw ERRORS.notEnoughStarted()
-      await door.configure({ kind: 'promote', id: ID })
-      return create(MemberPromoteResponseSchema, { header: header(), members: listed() })
+      const promoted = await member.promote(ID, call)
+      return create(MemberPromoteResponseSchema, { header: header(), members: promoted.map(listedOf) })
     }),
   ]
+}
+
+function listedOf({ id, name, peerUrls, clientUrls, isLearner }: ClusterMember) {
+  return { ID: id, name, peerURLs: [...peerUrls], clientURLs: [...clientUrls], isLearner }
 }

@@ -13,7 +13,6 @@ import { authorizeLease, authorizeLeaseKeys } from '../apply/authorize.ts'
 import { ERRORS } from '../errors.ts'
 import { LEASE_COST_BYTES } from '../maintenance/quota.ts'
 import type { Member } from '../member.ts'
-import { keyBytes } from '../mvcc/store.ts'
 import { withinRoom } from './kv-service.ts'
 import { stream, unary, type Method } from './method.ts'
 
@@ -36,16 +35,15 @@ export function leaseService(member: Member): Method[] {
     unary(Lease.method.leaseTimeToLive, async ({ ID, keys }, call) => {
       const info = await member.requireAnybody(call)
       if (keys) authorizeLeaseKeys(member.state, info, ID)
-      const lease = leases.get(ID)
+      const { revision } = auth
+      const lease = await member.leases.timeToLive(ID, keys)
+      // Whose rights changed meanwhile has to ask again.
+      if (keys && auth.enabled && revision !== auth.revision) throw ERRORS.authOldRevision()
       const header = member.header()
       if (!lease) return create(LeaseTimeToLiveResponseSchema, { header, ID, TTL: -1n })
-      return create(LeaseTimeToLiveResponseSchema, {
-        header,
-        ID,
-        TTL: BigInt(Math.trunc(member.clock.remainingMs(ID) / 1000)),
-        grantedTTL: lease.ttlSeconds,
-        keys: keys ? [...lease.keys].sort().map(keyBytes) : [],
-      })
+      const { remainingSeconds, grantedSeconds, keys: attached } = lease
+      const reply = { header, ID, TTL: remainingSeconds, grantedTTL: grantedSeconds, keys: attached }
+      return create(LeaseTimeToLiveResponseSchema, reply)
     }),
     unary(Lease.method.leaseLeases, async (_, call) => {
       const info = await member.authInfo(call)
@@ -58,10 +56,12 @@ export function leaseService(member: Member): Method[] {
       // One after the other, so that answers keep the order of questions.
       let before: Promise<void> = Promise.resolve()
       const renew = async (ID: bigint): Promise<void> => {
-        if (auth.enabled) authorizeLease(member.state, await member.requireAnybody(call), ID)
         // The head of the state before the renewal; a lease that is not there has a TTL of 0.
         const header = member.header()
-        out.send(create(LeaseKeepAliveResponseSchema, { header, ID, TTL: member.clock.renew(ID) ?? 0n }))
+        const TTL = await member.leases.renew(ID, async () => {
+          if (auth.enabled) authorizeLease(member.state, await member.requireAnybody(call), ID)
+        })
+        out.send(create(LeaseKeepAliveResponseSchema, { header, ID, TTL: TTL ?? 0n }))
       }
       return {
         message: ({ ID }) => {

@@ -32,6 +32,11 @@ export class LeaseClock implements LeaseListener {
     for (const lease of this.#leases.all()) this.#start(lease, extendMs)
   }
 
+  /** Whether this member leads, as far as it knows. */
+  get counts(): boolean {
+    return this.#counts
+  }
+
   demote(): void {
     this.#counts = false
     this.#deadlines.clear()

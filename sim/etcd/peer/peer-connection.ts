@@ -93,7 +93,7 @@ export function startRequest(agent: PeerConnections, { method, url, path, header
 export interface PeerAnswer {
   status: number
   headers: IncomingMessage['headers']
-  body: string
+  body: Buffer
 }
 
 /** Rejects with a Refusal for what happens below HTTP. */
@@ -118,5 +118,5 @@ export function exchange(
 export async function answerOf(incoming: IncomingMessage): Promise<PeerAnswer> {
   const pieces: Buffer[] = []
   for await (const piece of incoming) pieces.push(piece as Buffer)
-  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(pieces).toString('utf8') }
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(pieces) }
 }

@@ -29,7 +29,9 @@ export interface PeerHost {
 export interface PlainAnswer {
   status: number
   type: string
-  body: string
+  body: string | Buffer
+  /** The method that would do, of a refused one. */
+  allow?: string
   /** Whether the answer names the cluster. */
   namesCluster: boolean
 }
@@ -68,8 +70,9 @@ async function handle(host: PeerHost, request: IncomingMessage, response: Server
   }
   const answer = await host.answer?.(request, path)
   if (!answer) return refuse(response, 404, '404 page not found')
+  if (answer.allow) response.setHeader('Allow', answer.allow)
   if (answer.namesCluster) response.setHeader('X-Etcd-Cluster-Id', hexOf(host.identity.clusterId))
-  if (answer.status >= 400) return refuse(response, answer.status, answer.body)
+  if (answer.status >= 400) return refuse(response, answer.status, String(answer.body))
   write(response, answer.status, answer.type, answer.body)
 }
 
@@ -223,7 +226,7 @@ async function* rest(reader: FrameReader, pieces: AsyncIterator<Buffer>): AsyncI
   for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value
 }
 
-function write(response: ServerResponse, status: number, type: string, body: string): void {
+function write(response: ServerResponse, status: number, type: string, body: string | Buffer): void {
   response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) })
   response.end(body)
 }

@@ -66,7 +66,7 @@ export class Pipeline {
     if (status === 204) return
     if (status === 403) throw new RemovedError()
     if (status !== 412) throw new Error(`unexpected http status ${status} while posting to "${url}${path}"`)
-    const said = body.trimEnd()
+    const said = body.toString('utf8').trimEnd()
     if (said === 'incompatible version' || said === 'cluster ID mismatch') throw new Error(said)
     throw new Error(`unhandled error ${JSON.stringify(body)} when precondition failed (peer ${hexOf(this.#peer)})`)
   }

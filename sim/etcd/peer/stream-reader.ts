@@ -90,7 +90,7 @@ export class StreamReader {
     }
     if (status === 404) throw new Error(`peer ${hexOf(peer)} failed to find local node ${hexOf(identity.id)}`)
     if (status !== 412) throw new Error(`unhandled http status ${status}`)
-    const said = body.trimEnd()
+    const said = body.toString('utf8').trimEnd()
     if (said === 'incompatible version' || said === 'cluster ID mismatch') throw new Error(said)
     throw new Error(`unhandled error ${JSON.stringify(body)} when precondition failed`)
   }

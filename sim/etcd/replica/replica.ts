@@ -51,6 +51,9 @@ export interface ReplicaOptions<Result> {
 const MOST_MESSAGE_BYTES = 1024 * 1024
 const MOST_INFLIGHT = 512
 
+/** server/etcdserver/server.go, isActive. */
+const MOST_TICKS_LATE = 3
+
 export class Replica<Result> {
   readonly #options: ReplicaOptions<Result>
   readonly #raft: Raft
@@ -62,6 +65,7 @@ export class Replica<Result> {
   #appliedTerm: number
   #snapshotIndex: number
   #leader: NodeId = NOBODY
+  #tickedAtMs = Date.now()
   #isPumping = false
   #isStopped = false
 
@@ -104,6 +108,11 @@ export class Replica<Result> {
 
   get leads(): boolean {
     return this.#raft.role === 'leader'
+  }
+
+  /** Whether the clock has gone on up to now: it stands still while the process is paused (raft.go, latestTickTs). */
+  get isTicking(): boolean {
+    return Date.now() - this.#tickedAtMs < MOST_TICKS_LATE * this.#options.heartbeatMs
   }
 
   /** Called after each change of what Raft says of the leader, and of what is applied. */
@@ -155,6 +164,7 @@ export class Replica<Result> {
   }
 
   #tick(): void {
+    this.#tickedAtMs = Date.now()
     this.#step((raft) => raft.tick())
     this.#proposals.tick()
     this.#reads.tick()

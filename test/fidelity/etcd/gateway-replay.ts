@@ -7,7 +7,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JsonValue } from '../../../lib/etcd/proto-json.ts'
 import { packageRoot } from '../../../lib/settings/package-root.ts'
-import { ReplayMember, same, type GrpcCall } from './replay-member.ts'
+import { ReplayMember } from './replay-member.ts'
+import { same, type GrpcCall } from './replay-target.ts'
 
 export interface GatewayRow {
   id: string

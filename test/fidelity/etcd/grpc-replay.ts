@@ -3,7 +3,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { GRPC_CODES, GrpcError } from '../../../lib/etcd/grpc-status.ts'
 import { messageFromJson, messageToJson, type JsonValue } from '../../../lib/etcd/proto-json.ts'
 import type { RangeResponse } from '../../../lib/etcd/rpc_pb.ts'
-import { METHODS, ReplayMember, same, type GrpcAnswer, type GrpcCall } from './replay-member.ts'
+import type { Difference } from '../hold-rows.ts'
+import { ReplayMember } from './replay-member.ts'
+import { METHODS, same, type GrpcAnswer, type GrpcCall, type ReplayTarget } from './replay-target.ts'
 
 export interface GrpcRow {
   id: string
@@ -21,35 +23,10 @@ const DEADLINE_MS = 8000
 export class GrpcReplay {
   readonly #members = new Map<string, Promise<ReplayMember>>()
 
-  async replay({
-    profile,
-    credential,
-    before = [],
-    request,
-    after = [],
-    answer,
-  }: GrpcRow): Promise<{ expected: string; got: string } | undefined> {
+  async replay(row: GrpcRow): Promise<Difference | undefined> {
+    const { profile } = row
     this.#members.set(profile, this.#members.get(profile) ?? ReplayMember.start(profile))
-    const member = await this.#members.get(profile)!
-    await member.mark()
-    let waits = false
-    for (const step of before) {
-      if ('proc' in step) waits = true
-      else await member.call(step)
-    }
-    const end = performance.now() + DEADLINE_MS
-    for (;;) {
-      const got = request.stream
-        ? await stream(member, request, answer, credential)
-        : await member.call(request, credential)
-      const wanted = member.resolved(shape(answer))
-      if (same(wanted, got as JsonValue)) break
-      if (!waits || performance.now() > end)
-        return { expected: JSON.stringify(wanted).slice(0, 1000), got: JSON.stringify(got).slice(0, 1000) }
-      await turn()
-    }
-    for (const step of after) await member.call(step)
-    return undefined
+    return replayCall(await this.#members.get(profile)!, row)
   }
 
   async end(): Promise<void> {
@@ -57,9 +34,35 @@ export class GrpcReplay {
   }
 }
 
+/** The steps before it, the call, and the steps after it. */
+export async function replayCall(
+  member: ReplayTarget,
+  { credential, before = [], request, after = [], answer }: GrpcRow,
+): Promise<Difference | undefined> {
+  await member.mark()
+  let waits = false
+  for (const step of before) {
+    if ('proc' in step) waits = true
+    else await member.call(step)
+  }
+  const end = performance.now() + DEADLINE_MS
+  for (;;) {
+    const got = request.stream
+      ? await stream(member, request, answer, credential)
+      : await member.call(request, credential)
+    const wanted = member.resolved(shape(answer))
+    if (same(wanted, got as JsonValue)) break
+    if (!waits || performance.now() > end)
+      return { expected: JSON.stringify(wanted).slice(0, 1000), got: JSON.stringify(got).slice(0, 1000) }
+    await turn()
+  }
+  for (const step of after) await member.call(step)
+  return undefined
+}
+
 /** Replies come until there are as many as recorded; two more calls show whether more were on their way. */
 async function stream(
-  member: ReplayMember,
+  member: ReplayTarget,
   request: GrpcCall,
   wanted: GrpcAnswer,
   credential: string | undefined,
@@ -76,12 +79,12 @@ async function stream(
       changed()
     },
     end: (error: Error | undefined) => {
-      if (error instanceof GrpcError && error.code !== 'Unavailable') failures.push(error)
+      if (error instanceof GrpcError && !isEnd(error)) failures.push(error)
       changed()
     },
   }
   const metadata = member.resolved(request.metadata ?? {}) as Record<string, string>
-  const opened = await member.client(credential).stream(method, listener, metadata)
+  const opened = await member.client(credential, request.member).stream(method, listener, metadata)
   for (const { send, step } of request.stream ?? []) {
     if (step) {
       // The member has the requests before: it answers each of them at once.
@@ -108,11 +111,16 @@ async function stream(
 }
 
 /** Two calls on the same connection: what was sent on a stream before them has been handled, and its answers came. */
-async function settled(member: ReplayMember): Promise<void> {
+async function settled(member: ReplayTarget): Promise<void> {
   for (let round = 0; round < 2; round += 1) {
     await member.revision()
     await turn()
   }
+}
+
+/** The client left, or the connection did. */
+function isEnd({ code, message }: GrpcError): boolean {
+  return code === 'Unavailable' && message.startsWith('error reading from server')
 }
 
 /** A stream's message says only how the recording client left it. */

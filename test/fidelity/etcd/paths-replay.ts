@@ -4,7 +4,7 @@ import { request as askHttps } from 'node:https'
 import type { JsonValue } from '../../../lib/etcd/proto-json.ts'
 import { flagSet, MemberPlace, MemberProcess } from './member-process.ts'
 import { RecordedPki } from './recorded-pki.ts'
-import { same } from './replay-member.ts'
+import { same } from './replay-target.ts'
 
 export interface PathRow {
   id: string

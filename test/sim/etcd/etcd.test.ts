@@ -18,7 +18,11 @@ import {
 import type { Call } from '../../../sim/etcd/grpc/call.ts'
 import { methods } from '../../../sim/etcd/grpc/methods.ts'
 import type { StreamMethod, UnaryMethod } from '../../../sim/etcd/grpc/method.ts'
+import type { LeaderLink } from '../../../sim/etcd/consensus/leader-link.ts'
+import { ERRORS } from '../../../sim/etcd/errors.ts'
 import { LeaseClock } from '../../../sim/etcd/lease/lease-clock.ts'
+import { encodeRenewal, encodeTimeToLiveQuestion } from '../../../sim/etcd/lease/lease-http.ts'
+import { LeaseKeeper } from '../../../sim/etcd/lease/lease-keeper.ts'
 import { Leases } from '../../../sim/etcd/lease/leases.ts'
 import { checkTxn } from '../../../sim/etcd/mvcc/check-requests.ts'
 import { range, txn } from '../../../sim/etcd/mvcc/requests.ts'
@@ -51,6 +55,13 @@ function ask(store: Store, json: Record<string, JsonValue>): RangeResponse {
 }
 
 const shown = ({ kvs }: RangeResponse): string[] => kvs.map(({ key, value }) => `${text(key)}=${text(value)}`)
+
+async function refusalLater(act: Promise<unknown>): Promise<string> {
+  return act.then(
+    () => 'nothing refused',
+    ({ code, message }: Error & { code: string }) => `${code}: ${message}`,
+  )
+}
 
 function refusal(act: () => unknown): string {
   try {
@@ -228,6 +239,93 @@ t.test('lease: raised, renewed, expired', async (t) => {
   t.strictSame(clock.expired(), [4n, 2n])
   clock.demote()
   t.strictSame(clock.expired(), [], 'who does not lead does not count')
+})
+
+t.test('lease: who does not lead asks the leader', async (t) => {
+  let now = 0
+  let isPaused = false
+  let asked = 0
+  const member = (leader: Pick<LeaderLink, 'ask'>) => {
+    const leases = new Leases()
+    const clock = new LeaseClock(leases, () => now)
+    leases.grant(4n, 600n)
+    leases.attach(4n, 'k')
+    const door = {
+      status: { leader: 1n, term: 2, committedIndex: 7, appliedIndex: 7 },
+      applied: async () => {},
+      ensureLeadership: async () => {
+        if (isPaused) throw ERRORS.leaderChanged()
+      },
+    }
+    return { clock, leases, keeper: new LeaseKeeper({ door, clock, leases, leader }) }
+  }
+  const nobody = { ask: () => Promise.reject(ERRORS.noLeader()) }
+  const leader = member(nobody)
+  /** Twice where the first answer decides nothing. */
+  const link: Pick<LeaderLink, 'ask'> = {
+    ask: async ({ path, body }, read) => {
+      for (let tries = 0; tries < 2; tries += 1) {
+        asked += 1
+        const { status, body: reply } = await leader.keeper.answer('POST', path, body!)
+        const result = read({ status, headers: {}, body: Buffer.from(reply) })
+        if (result !== undefined) return result
+      }
+      throw ERRORS.timeout()
+    },
+  }
+  const follower = member(link)
+  const permit = async (): Promise<void> => {}
+
+  t.strictSame(
+    [
+      await leader.keeper.answer('POST', '/leases', encodeRenewal(4n)),
+      await refusalLater(follower.keeper.renew(4n, permit)),
+    ],
+    [
+      { status: 400, type: 'text/plain; charset=utf-8', body: 'not a primary lessor', namesCluster: false },
+      'Unavailable: etcdserver: request timed out',
+    ],
+    'one that does not lead either',
+  )
+  leader.clock.promote()
+  now = 100_000
+  asked = 0
+  t.match(await follower.keeper.timeToLive(4n, true), {
+    remainingSeconds: 500n,
+    grantedSeconds: 600n,
+    keys: [keyBytes('k')],
+  })
+  t.equal(await follower.keeper.renew(4n, permit), 600n)
+  t.equal(leader.clock.remainingMs(4n), 600_000, 'the leader counts anew')
+  t.equal(await follower.keeper.renew(5n, permit), undefined)
+  t.equal(await follower.keeper.timeToLive(5n, false), undefined)
+  t.equal(asked, 4)
+  t.equal(
+    await refusalLater(follower.keeper.renew(4n, () => Promise.reject(ERRORS.permissionDenied()))),
+    'PermissionDenied: etcdserver: permission denied',
+    'whoever may not is told so here',
+  )
+  t.equal(asked, 4)
+  t.match(await leader.keeper.answer('GET', '/leases', Buffer.alloc(0)), { status: 405 })
+  t.match(await leader.keeper.answer('POST', '/leases', Buffer.from([0xff])), {
+    status: 400,
+    body: 'error unmarshalling request',
+  })
+  t.match(await leader.keeper.answer('POST', '/leases/internal', encodeTimeToLiveQuestion(5n, false)), { status: 404 })
+  await t.rejects(
+    leader.keeper.answer('POST', '/leases/internal', Buffer.alloc(0)),
+    /nil pointer/,
+    'the real one falls over',
+  )
+
+  now = 650_000
+  isPaused = true
+  t.equal(
+    await refusalLater(leader.keeper.renew(4n, permit)),
+    'Unavailable: etcdserver: leader changed',
+    'a leader that slept and lost the lead renews nothing',
+  )
+  t.equal(leader.clock.remainingMs(4n), 50_000)
 })
 
 t.test('lease: a checkpoint keeps a new leader from beginning anew', async (t) => {
