@@ -59,7 +59,7 @@ t.test('which plugins are on', async (t) => {
   )
   t.strictSame(unknownPlugins({ enable: ['nodeRestriction'], disable: ['Nope'] }), ['nodeRestriction', 'Nope'])
   t.notOk(inertPlugins(kubeadm).includes('NodeRestriction'))
-  t.ok(inertPlugins(kubeadm).includes('PodSecurity'), 'what has no effect here is named')
+  t.ok(inertPlugins(kubeadm).includes('ResourceQuota'), 'what has no effect here is named')
 })
 
 t.test('ServiceAccount gives a Pod an account and its token', async (t) => {
