@@ -176,8 +176,7 @@ export class Carrier {
       this.#hear(live, live.conversation.reset('toCaller'))
       this.#finish(live, 'cut')
       live.caller.resetAndDestroy()
-      if (live.callee?.connecting) live.callee.destroy()
-      else live.callee?.resetAndDestroy()
+      if (live.callee?.connecting !== true) live.callee?.resetAndDestroy()
     }
     return matching.length
   }
@@ -224,26 +223,27 @@ export class Carrier {
     })
     live.callee = callee
     callee.pause()
-    const failed = () => this.#refuse(live, 'refused: back')
+    const failed = () => (entry.ended === undefined ? this.#refuse(live, 'refused: back') : undefined)
     const gone = () => {
+      if (entry.ended !== undefined) return
       this.#hear(live, live.conversation.reset('toCallee'))
       this.#finish(live, 'reset by caller')
-      callee.destroy()
     }
     callee.once('error', failed)
     caller.once('error', gone)
     callee.once('connect', () => {
-      if (entry.ended !== undefined) {
-        callee.destroy()
-        return
-      }
-      callee.off('error', failed)
-      caller.off('error', gone)
       this.ledger.reached(
         entry,
         endpoint(callee.localAddress ?? '', callee.localPort ?? 0),
         endpoint(target.address, target.port),
       )
+      if (entry.ended !== undefined) {
+        // The callee may have accepted it already, and says so: the ledger knows of it as well.
+        callee.resetAndDestroy()
+        return
+      }
+      callee.off('error', failed)
+      caller.off('error', gone)
       this.#carry(live, caller, callee)
     })
   }

@@ -255,6 +255,26 @@ t.test('a link', async (t) => {
     t.equal((await ending(dial(address(2, 1), address(1, 1)))).bytes, 'the real one')
   })
 
+  await t.test('that is cut while it is dialled stands in the ledger as the callee saw it', async (t) => {
+    const afterId = await wire.lastId()
+    const accepted: string[] = []
+    onConnection = ({ remoteAddress, remotePort }) => {
+      // Of one that is reset already the system tells no address.
+      if (remoteAddress !== undefined) accepted.push(`${remoteAddress}:${remotePort}`)
+    }
+    const callers = Array.from({ length: 200 }, () => dial(address(2, 1), address(1, 1)))
+    while (callers.some(({ closed }) => !closed)) {
+      await wire.cut({ from: 'worker-1' })
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const carried = (await wire.ledger({ afterId }, 1000)).map(({ wireLocal }) => wireLocal)
+    t.ok(accepted.length > 0)
+    t.strictSame(
+      accepted.filter((remote) => !carried.includes(remote)),
+      [],
+    )
+  })
+
   await t.test('that is cut is reset at both ends', async (t) => {
     const afterId = await wire.lastId()
     const heard = new Promise<string>((resolve) => {
