@@ -119,11 +119,16 @@ interface Acted {
 
 async function conclude(cluster: Cluster, variant: Variant, acted: Acted): Promise<Outcome> {
   const { result, staged } = acted
+  const { goal } = variant
+  const served = 'deny' in goal ? await goal.asked(cluster.operator, staged) : undefined
+  const denied = 'deny' in goal && served === undefined ? goal.deny : undefined
   const trial: Trial = {
-    proof: await proofOf(cluster, variant, acted),
+    proof: denied ?? (await proofOf(cluster, variant, acted)),
+    served,
     observed: result.observed,
     timedOut: result.timedOut ?? false,
-    fault: result.fault,
+    // Whoever is dead serves nobody, and no attack has shown that it was its doing.
+    fault: result.fault ?? (denied === undefined ? undefined : cluster.firstDead()),
     ...(await carriedBy(cluster, acted)),
     witness: cluster.witnessed.slice(acted.heardBefore),
     attackerFace: cluster.plan.host(ATTACKER_HOST).face,
@@ -171,6 +176,7 @@ async function proofOf(
     // A Pod is given time to end; from then on its end is settled.
     return found && !found.metadata.deletionTimestamp ? undefined : `the ${what} is gone`
   }
+  if ('deny' in variant.goal) return undefined
   const canary = Buffer.from(staged.canary)
   const base64 = Buffer.from(canary.toString('base64'))
   const holds = result.loot

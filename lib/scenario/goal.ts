@@ -20,3 +20,14 @@ export type Goal =
   | { erase: 'pod'; node: string }
   /** Leave a mark in the cluster; `placed` looks for it with an administrator's eyes. */
   | { write: string; node?: string; placed: (operator: Operator, staged: Staged, mark: string) => Promise<boolean> }
+  /**
+   * Keep honest people from being served. `asked` asks in their place while what the attacker set up still stands, and says
+   * whose answer came; nobody's is the proof.
+   */
+  | { deny: string; node?: string; asked: (operator: Operator, staged: Staged) => Promise<Service | undefined> }
+
+/** An honest person was served in spite of it all: whoever served him says so. */
+export interface Service {
+  by: string
+  text: string
+}

@@ -9,6 +9,7 @@ import type { LinkName } from '../attacker/foothold.ts'
 import type { Layer } from '../tls/layer.ts'
 import { matchesLink } from '../wire/link.ts'
 import type { LedgerEntry } from '../wire/ledger.ts'
+import type { Service } from './goal.ts'
 import type { Outcome } from './outcome.ts'
 
 export interface Trial {
@@ -17,6 +18,8 @@ export interface Trial {
   observed: readonly Observation[]
   timedOut: boolean
   fault: string | undefined
+  /** Who served honest people all the same, where the attacker wanted them not to be. */
+  served: Service | undefined
   /** Every connection of the attempt, as the wire's ledger holds it. */
   ledger: readonly LedgerEntry[]
   /** The wire's end of every connection it ever carried, as components see it: `ip:port`. */
@@ -47,6 +50,7 @@ export function judge(trial: Trial): Outcome {
   return (
     stoppedByRoute(trial) ??
     stoppedByWitness(trial) ??
+    servedAllTheSame(trial) ??
     stoppedByAnswer(trial) ??
     stoppedByCipher(trial) ?? {
       kind: 'unclear',
@@ -80,7 +84,9 @@ function stoppedByRoute(trial: Trial): Outcome | undefined {
 /** The last refusal that a component witnessed about a connection of this attempt. */
 function stoppedByWitness(trial: Trial): Outcome | undefined {
   const mine = trial.ledger.filter((entry) => isAttackers(entry, trial))
-  const accepted = new Set(mine.map((entry) => entry.wireLocal))
+  // What a host says to itself does not cross the wire: there the attacker's own end is what was accepted.
+  const ownEnds = trial.observed.filter(({ remote }) => remote !== undefined && trial.loops.has(addressOf(remote)))
+  const accepted = new Set([...mine.map((entry) => entry.wireLocal), ...ownEnds.map(({ local }) => local)])
   // A victim that dialled the attacker by mistake, or whose link was spoilt, speaks of its own end of that connection.
   const dialled = new Set(
     trial.ledger.filter((entry) => entry.diverted || entry.faulted).map((entry) => entry.callerLocal),
@@ -102,6 +108,11 @@ function stoppedByWitness(trial: Trial): Outcome | undefined {
     code: line.code,
     ...(line.text ? { text: line.text } : {}),
   }
+}
+
+/** An answer that came is evidence as good as a refusal: who was to be kept from it has it. */
+function servedAllTheSame({ served }: Trial): Outcome | undefined {
+  return served && { kind: 'stopped', by: served.by, layer: 'app', code: 'served', text: served.text }
 }
 
 function isAttackers(entry: LedgerEntry, trial: Trial): boolean {

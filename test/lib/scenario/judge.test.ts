@@ -46,6 +46,7 @@ function line(facts: Partial<WitnessLine> = {}): WitnessLine {
 function trial(facts: Partial<Trial> = {}): Trial {
   return {
     proof: undefined,
+    served: undefined,
     observed: [{ local: `${FACE}:40001`, remote: '127.20.1.1:6443' }],
     timedOut: false,
     fault: undefined,
@@ -114,6 +115,33 @@ t.test(
     t.match(judge(trial({ observed: [reset], witness: [others, line()], ledger })), { kind: 'stopped' })
   },
 )
+
+t.test('who was to be kept from an answer and has it is evidence; a refusal of the attacker says more', async (t) => {
+  const served = { by: 'kube-apiserver', text: '200' }
+  t.match(judge(trial({ observed: [], served })), {
+    kind: 'stopped',
+    by: 'kube-apiserver',
+    layer: 'app',
+    code: 'served',
+  })
+  t.match(judge(trial({ served, witness: [line()] })), { kind: 'stopped', layer: '403-rbac' })
+  t.match(judge(trial({ served, fault: 'Error: x' })), { kind: 'unclear', reason: /^crash/ })
+  t.match(judge(trial({ proof: 'nobody is served', observed: [] })), { kind: 'through' })
+})
+
+t.test('on a machine itself there is no wire between an attacker and who refuses it', async (t) => {
+  const own = `${FACE}:40009`
+  const refused = line({ component: 'kubectl', layer: 'app', local: '127.20.1.3:8001', remote: own })
+  const seen = { local: own, remote: '127.20.1.3:8001', status: 403 }
+  t.match(judge(trial({ observed: [seen], witness: [refused], ledger: [] })), {
+    kind: 'stopped',
+    by: 'kubectl',
+    layer: 'app',
+  })
+  t.match(judge(trial({ observed: [{ ...seen, remote: '127.20.1.1:8001' }], witness: [refused], ledger: [] })), {
+    kind: 'unclear',
+  })
+})
 
 t.test('the other end of an alert speaks for itself', async (t) => {
   const log = line({
