@@ -1,13 +1,16 @@
 /**
  * kubelet of worker-2  --a record changed or replayed-->  kube-apiserver
+ *                      <--the end before the end--
  */
 
 import type { Operator } from '../../lib/cluster/operator.ts'
-import type { Edit } from '../../lib/wire/fault.ts'
+import type { Edit, Fault } from '../../lib/wire/fault.ts'
 import { onPathWith } from '../../lib/scenario/footholds.ts'
+import type { Service } from '../../lib/scenario/goal.ts'
 import { scenario, type Expectation, type Staged, type Variant } from '../../lib/scenario/scenario.ts'
 
 const LINK = { from: 'worker-2', to: 'control-plane-1' }
+const THROUGH: Expectation = { kind: 'through' }
 const REFUSED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: 'tls-alert', code: 'bad_record_mac' }
 /** A client without a certificate has one sealed record in its handshake: what comes after it no component witnesses yet. */
 const UNHEARD: Expectation = { notApplicable: 'control not simulated: a word about records after the handshake' }
@@ -35,6 +38,24 @@ async function isReported(operator: Operator, { namespace }: Staged, mark: strin
     await pause()
   } while (Date.now() < end)
   return false
+}
+
+/** The server's first flight is longer, with TLS and without. */
+const CUT: Fault = { kind: 'cut', direction: 'toCaller', afterBytes: 512 }
+const [EVERY, ONCE] = ['every connection', 'the connections of one moment']
+
+/** A kubelet that hears of a Pod starts it within tenths of a second; one that is cut off needs a moment to dial again. */
+const UNHEARD_MS = 1500
+const HEARD_MS = 8000
+
+async function heardOfNewPod(operator: Operator, goal: Staged): Promise<Service | undefined> {
+  await operator.startCourier(goal)
+  const deadlineMs = goal.target === EVERY ? UNHEARD_MS : HEARD_MS
+  const isRunning = await operator.waitForPod(goal.namespace, `courier-of-${goal.pod}`, deadlineMs).then(
+    () => true,
+    () => false,
+  )
+  return isRunning ? { by: 'kubelet', text: 'a Pod that was bound since runs' } : undefined
 }
 
 function variant(id: string, title: string, encrypted: Expectation = REFUSED): Variant {
@@ -66,17 +87,37 @@ function variant(id: string, title: string, encrypted: Expectation = REFUSED): V
 export default scenario({
   title: 'Tamper with records',
   story: `Somebody on the path wants a kubelet to report what is not so. In the clear it writes over what passes; of TLS it can only spoil
-records, and the first that is spoilt or repeated is the last that is taken.`,
-  refs: ['RFC 8446 section 5.2', 'RFC 5246 section 6.2.3.3'],
+records, and the first that is spoilt or repeated is the last that is taken. It can end a connection before its end as well: HTTP says how
+long an answer is, so nobody takes the part for the whole; but who hears no more knows no more.`,
+  refs: ['RFC 8446 sections 5.2 and 6.1', 'RFC 5246 section 6.2.3.3', 'RFC 9112 section 8'],
   attack: ['T1565.002', 'T1557'],
-  variants: [variant('flip', 'one bit of one record'), variant('replay', 'a record comes twice', UNHEARD)],
+  variants: [
+    variant('flip', 'one bit of one record'),
+    variant('replay', 'a record comes twice', UNHEARD),
+    {
+      id: 'truncate',
+      title: 'a FIN without a close_notify: a kubelet whose view grows stale',
+      foothold: onPathWith('nothing but the path', LINK, {}),
+      goal: { deny: 'a Pod that its kubelet does not hear of', node: 'worker-2', asked: heardOfNewPod },
+      target: EVERY,
+      expect: { open: THROUGH, encrypted: THROUGH, kubeadm: THROUGH, hardened: THROUGH, 'zero-trust': THROUGH },
+      // What was cut off is not taken for the whole: the kubelet dials again and asks for all of it.
+      twin: { through: { target: ONCE } },
+    },
+  ],
   async meanwhile(operator, goal) {
     const { namespace, secret: name } = goal
     const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data: { value: '' } }
     await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret)
-    await operator.startCourier(goal)
+    if (goal.variant !== 'truncate') await operator.startCourier(goal)
   },
   async attempt(world, variant) {
+    if (variant === 'truncate') {
+      await world.meanwhile()
+      await world.disturb([CUT])
+      if (world.target === ONCE) await world.disturb([])
+      return []
+    }
     const hasKeys = await world.held('impostor.key').then(
       () => true,
       () => false,
