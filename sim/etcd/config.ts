@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import { CIPHER_SUITES, type TlsPolicy, type TlsVersion } from '../../lib/tls/policy.ts'
+import { compactionRuleOf, type CompactionRule } from './compaction/rules.ts'
 import { initialClusterOf, initialClusterProblem } from './initial-cluster.ts'
 import { isGateOn, parseFeatureGates } from './settings/feature-gates.ts'
 import { logProblem } from './settings/log-options.ts'
@@ -78,6 +79,8 @@ export interface EtcdSettings {
   tokens: string
   checkpointsLeases: boolean
   selfCertYears: number
+  /** Undefined: only clients compact. */
+  autoCompaction: CompactionRule | undefined
 }
 
 /** By its name, and by the older one. */
@@ -159,13 +162,24 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
     maxRequestBytes: flags.number('max-request-bytes') || 1_572_864,
     quotaBytes: flags.number('quota-backend-bytes') > 0 ? flags.number('quota-backend-bytes') : DEFAULT_QUOTA_BYTES,
     progressIntervalMs: progressIntervalMs(flags),
+    autoCompaction: undefined,
   }
   const problem = verificationProblem(flags, settings)
   if (problem !== undefined) throw new ConfigError('failed to verify flags', problem)
   checkTls(settings)
+  settings.autoCompaction = autoCompactionOf(flags)
   const clusterProblem = initialClusterProblem(flags, existsSync(join(settings.dataDir, 'member')))
   if (clusterProblem !== undefined) throw new ConfigError('discovery failed', clusterProblem)
   return settings
+}
+
+function autoCompactionOf(flags: FlagSet): CompactionRule | undefined {
+  const mode = flags.string('auto-compaction-mode') as CompactionRule['mode']
+  try {
+    return compactionRuleOf(mode, flags.string('auto-compaction-retention'), Date.now())
+  } catch (error) {
+    throw new ConfigError('discovery failed', (error as Error).message)
+  }
 }
 
 /** The older name wins where both are given, as etcd reads them. */

@@ -16,7 +16,7 @@ export const FLAGS: FlagTable = [
   { name: 'auth-token', type: 'string', default: 'simple', effect: 'honoured' },
   { name: 'auth-token-ttl', type: 'int64', default: '300', effect: 'honoured' },
   { name: 'auto-compaction-mode', type: 'string', default: 'periodic', effect: 'honoured' },
-  { name: 'auto-compaction-retention', type: 'int64', default: '0', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'auto-compaction-retention', type: 'string', default: '0', effect: 'honoured' },
   { name: 'auto-tls', type: 'bool', default: 'false', effect: 'honoured' },
   { name: 'backend-batch-interval', type: 'duration', default: '0s', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'backend-batch-limit', type: 'int64', default: '0', effect: 'inert', reason: NOT_SIMULATED },

@@ -174,10 +174,12 @@ async function start(given: EtcdSettings): Promise<void> {
     })
   }
   log('info', 'ready to serve client requests')
+  const compaction = settings.autoCompaction && member.compactBy(settings.autoCompaction)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       log('info', 'received signal; shutting down', { signal: signal === 'SIGINT' ? 'interrupt' : 'terminated' })
       // As etcd's pkg/osutil does: by the very signal, except as process 1, which the kernel does not end that way.
+      compaction?.close()
       void member.close().then(() => (process.pid === 1 ? process.exit(0) : process.kill(process.pid, signal)))
     })
   }

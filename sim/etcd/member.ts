@@ -4,6 +4,7 @@ import { ClusterMemberAttrSetRequestSchema, ClusterVersionSetRequestSchema } fro
 import { ENTRY_TYPE, encodeConfChange, voters, type RaftEntry } from '../../lib/etcd/raft-entry.ts'
 import { encodeV2Put, type RaftRequestKind } from '../../lib/etcd/raft-request.ts'
 import {
+  CompactionRequestSchema,
   LeaseCheckpointRequestSchema,
   LeaseRevokeRequestSchema,
   ResponseHeaderSchema,
@@ -19,6 +20,8 @@ import type { Bootstrap } from './cluster/bootstrap.ts'
 import type { ClusterMember } from './cluster/members.ts'
 import { confChangeOf } from './cluster/membership-change.ts'
 import { promote } from './cluster/promotion.ts'
+import { AutoCompaction } from './compaction/auto-compaction.ts'
+import type { CompactionRule } from './compaction/rules.ts'
 import type { Door, Proposal, Reply } from './consensus/door.ts'
 import { LeaderLink } from './consensus/leader-link.ts'
 import { Replicated } from './consensus/replicated.ts'
@@ -280,6 +283,17 @@ export class Member {
   /** An id that nobody else gives out, positive as an int64. */
   newLeaseId(): bigint {
     return BigInt.asUintN(63, this.#ids.next())
+  }
+
+  /** --auto-compaction-mode: until it is closed. */
+  compactBy(rule: CompactionRule): AutoCompaction {
+    return new AutoCompaction({
+      rule,
+      revision: () => this.state.store.revision,
+      compact: (revision) => this.proposeOwn('compaction', CompactionRequestSchema, { revision }),
+      leads: () => this.clock.counts,
+      log,
+    })
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,8 @@ import {
 import type { Call } from '../../../sim/etcd/grpc/call.ts'
 import { methods } from '../../../sim/etcd/grpc/methods.ts'
 import type { StreamMethod, UnaryMethod } from '../../../sim/etcd/grpc/method.ts'
+import { AutoCompaction } from '../../../sim/etcd/compaction/auto-compaction.ts'
+import { compactionRuleOf, type CompactionRule } from '../../../sim/etcd/compaction/rules.ts'
 import type { LeaderLink } from '../../../sim/etcd/consensus/leader-link.ts'
 import { ERRORS } from '../../../sim/etcd/errors.ts'
 import { LeaseClock } from '../../../sim/etcd/lease/lease-clock.ts'
@@ -465,6 +467,67 @@ t.test('watch: what came before, what comes, and the end', async (t) => {
   await write('b', '8')
   await write('b', '')
   t.strictSame(heard(), [])
+})
+
+t.test('auto-compaction: what is due, and when', async (t) => {
+  const HOUR_MS = 3_600_000
+  /** One revision, and one more per minute: what is compacted, at the end of which interval. */
+  const run = async (
+    rule: CompactionRule,
+    hours: number,
+    leads: (nowMs: number) => boolean = () => true,
+    fails = 0,
+  ) => {
+    let nowMs = 0
+    let failures = fails
+    const compacted: string[] = []
+    const said = new Set<string>()
+    const compaction = new AutoCompaction({
+      rule,
+      revision: () => 1n + BigInt(Math.floor(nowMs / 60_000)),
+      compact: async (revision) => {
+        if (failures-- > 0) throw ERRORS.timeout()
+        compacted.push(`${revision}@${nowMs / 60_000}`)
+        throw ERRORS.compacted()
+      },
+      leads: () => leads(nowMs),
+      log: (level, msg) => void said.add(`${level}: ${msg}`),
+      nowMs: () => nowMs,
+    })
+    compaction.close()
+    while (nowMs < hours * HOUR_MS) {
+      nowMs += rule.intervalMs
+      await compaction.endInterval()
+      rule.begin(1n + BigInt(Math.floor(nowMs / 60_000)))
+    }
+    return { compacted, said: [...said] }
+  }
+  const rule = (mode: 'periodic' | 'revision', retention: string): CompactionRule =>
+    compactionRuleOf(mode, retention, 0)!
+  const hourly = ['starting', 'completed'].map((what) => `info: ${what} auto periodic compaction`)
+  t.strictSame(await run(rule('periodic', '1'), 3), { compacted: ['1@60', '55@120', '115@180'], said: hourly }, 'hours')
+  t.strictSame((await run(rule('periodic', '10m'), 0.5)).compacted, ['1@10', '10@20', '20@30'])
+  t.strictSame((await run(rule('periodic', '2h'), 4)).compacted, ['1@120', '55@180', '115@240'], 'then every hour')
+  t.strictSame((await run(rule('periodic', '1'), 4, (ms) => ms >= 2.5 * HOUR_MS)).compacted, ['85@150', '145@210'])
+  const failed = await run(rule('periodic', '1'), 2, undefined, 1)
+  t.strictSame(failed.compacted, ['1@66'], 'again after a tenth of it')
+  t.ok(failed.said.includes('warn: failed auto periodic compaction'))
+  t.strictSame((await run(rule('revision', '100'), 2)).compacted, ['1@100', '6@105', '11@110', '16@115', '21@120'])
+  t.equal(compactionRuleOf('periodic', '0', 0), undefined)
+  t.equal(compactionRuleOf('revision', '0', 0), undefined)
+  t.throws(() => compactionRuleOf('periodic', '1x', 0), {
+    message: 'error parsing CompactionRetention: time: unknown unit "x" in duration "1x"',
+  })
+
+  const member = open(folder(t))
+  await member.publish()
+  const { unary } = asking(member)
+  const compaction = member.compactBy(compactionRuleOf('periodic', '100ms', Date.now())!)
+  t.teardown(() => compaction.close())
+  const end = Date.now() + 10_000
+  while (member.state.store.compactedRevision < 3n && Date.now() < end) await unary('KV/Put', { key: base64('a') })
+  t.ok(member.state.store.compactedRevision >= 3n, 'a member does')
+  await member.close()
 })
 
 t.test('member: all that it agreed on is there again, after an orderly end and after a crash', async (t) => {
