@@ -3,7 +3,7 @@
  * nothing, start nothing and load no addon. The network cannot be fenced that way: the wire's ledger proves it instead.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeCommand, TLS_ENVIRONMENT } from '../cluster/node-command.ts'
 import { entryPoint } from '../settings/entry-point.ts'
@@ -23,6 +23,13 @@ export function fence(readable: readonly string[], nodeMajor: number = NODE_MAJO
     ...(nodeMajor >= 25 ? ['--allow-net'] : []),
     ...readable.map((path) => `--allow-fs-read=${path}`),
   ]
+}
+
+/** Where the package's dependencies lie: npm puts them below it in a checkout, and beside it where it is itself one. */
+export function packageFolders(root: string): string[] {
+  const parts = root.split(sep)
+  const above = parts.flatMap((part, index) => (part === 'node_modules' ? [parts.slice(0, index + 1).join(sep)] : []))
+  return [join(root, 'node_modules'), ...above]
 }
 
 export interface AttackerOptions {
@@ -51,7 +58,7 @@ export class AttackerProcess {
       join(options.foothold, '*'),
       join(COMPILED, 'lib', '*'),
       join(COMPILED, 'scenarios', '*'),
-      join(packageRoot(), 'node_modules', '*'),
+      ...packageFolders(packageRoot()).map((folder) => join(folder, '*')),
       join(packageRoot(), 'package.json'),
       // What the system says this process may do.
       '/proc/*',

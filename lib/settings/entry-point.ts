@@ -1,5 +1,5 @@
 /** The files that this package's own processes are started from. */
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -8,11 +8,14 @@ const COMPILED = fileURLToPath(new URL('../../', import.meta.url))
 
 /**
  * What to give node(1) for the program in a folder of the compiled tree (`sim/etcd`): the one that the build packed into
- * one file with V8's code for it, which starts in half the time, or the compiled file where that was not packed since.
+ * one file with V8's code for it, which starts in half the time. In a checkout it may be older than the compiled file, which
+ * is taken then; what is installed was packed last of all, whatever times its files have got.
  */
-export function entryPoint(folder: string): string {
-  const packed = join(COMPILED, folder, 'main.cjs')
-  const compiled = join(COMPILED, folder, 'main.js')
-  const packedMs = statSync(packed, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  return packedMs >= statSync(compiled).mtimeMs ? packed : compiled
+export function entryPoint(folder: string, compiled = COMPILED): string {
+  const packed = join(compiled, folder, 'main.cjs')
+  const plain = join(compiled, folder, 'main.js')
+  const packedMs = statSync(packed, { throwIfNoEntry: false })?.mtimeMs
+  if (packedMs === undefined) return plain
+  const isCheckout = existsSync(join(compiled, '..', 'tsconfig.json'))
+  return isCheckout && packedMs < statSync(plain).mtimeMs ? plain : packed
 }

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fence } from '../../../lib/attacker/attacker-process.ts'
+import { fence, packageFolders } from '../../../lib/attacker/attacker-process.ts'
 import { refuseLinks } from '../../../lib/attacker/foothold-folder.ts'
 import { startCluster } from '../../../lib/cluster/start-cluster.ts'
 import { CONTROLS } from '../../../lib/posture/controls.ts'
@@ -54,4 +54,14 @@ t.test('the fence has the flags of each Node', async (t) => {
   t.strictSame(fence(['/x/*'], 20), ['--experimental-permission', '--no-warnings', '--allow-fs-read=/x/*'])
   t.strictSame(fence(['/x/*'], 22), ['--permission', '--no-warnings', '--allow-fs-read=/x/*'])
   t.strictSame(fence(['/x/*'], 26), ['--permission', '--no-warnings', '--allow-net', '--allow-fs-read=/x/*'])
+})
+
+t.test('code that an attacker may read lies where package managers put it', async (t) => {
+  t.strictSame(packageFolders('/src/mtls-range'), ['/src/mtls-range/node_modules'])
+  t.strictSame(packageFolders('/app/node_modules/mtls-range'), [
+    '/app/node_modules/mtls-range/node_modules',
+    '/app/node_modules',
+  ])
+  const pnpm = '/app/node_modules/.pnpm/mtls-range@1.0.0/node_modules'
+  t.strictSame(packageFolders(`${pnpm}/mtls-range`), [`${pnpm}/mtls-range/node_modules`, '/app/node_modules', pnpm])
 })

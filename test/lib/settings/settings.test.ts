@@ -1,6 +1,9 @@
 /** Command lines as the real components read them. Rows with an `id` were recorded from the real ones. */
 import t from 'tap'
+import { utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { durationText, parseDurationMs } from '../../../lib/settings/duration.ts'
+import { entryPoint } from '../../../lib/settings/entry-point.ts'
 import { FlagError, parsePflags } from '../../../lib/settings/pflag.ts'
 import type { FlagSet } from '../../../lib/settings/flag-set.ts'
 import { parseGoFlags, type GoFlags } from '../../../lib/settings/go-flag.ts'
@@ -309,4 +312,17 @@ t.test('the near word, where one is near', async (t) => {
   t.equal(nearest('opne', words), 'open')
   t.equal(nearest('zero-trust', words), undefined)
   t.equal(nearest('x', []), undefined)
+})
+
+t.test('a program is started packed, unless a checkout was compiled since', async (t) => {
+  const compiled = join(t.testdir({ dist: { 'main.js': '' } }), 'dist')
+  const [plain, packed] = ['main.js', 'main.cjs'].map((name) => join(compiled, name)) as [string, string]
+  t.equal(entryPoint('.', compiled), plain, 'nothing was packed')
+  writeFileSync(packed, '')
+  utimesSync(packed, 1000, 1000)
+  t.equal(entryPoint('.', compiled), packed, 'installed: a package manager gives files what times it likes')
+  writeFileSync(join(compiled, '../tsconfig.json'), '{}')
+  t.equal(entryPoint('.', compiled), plain, 'compiled since it was packed')
+  utimesSync(plain, 1000, 1000)
+  t.equal(entryPoint('.', compiled), packed)
 })
