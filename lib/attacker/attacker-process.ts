@@ -1,6 +1,6 @@
 /**
  * Starts an attacker's process. Node's permission model lets it read its foothold and this package's code; it may write
- * nothing, start nothing and load no addon. The network cannot be fenced that way: the wire's ledger proves it instead.
+ * nothing but what its foothold names, start nothing and load no addon. The network cannot be fenced that way: the wire's ledger proves it instead.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join, sep } from 'node:path'
@@ -16,12 +16,16 @@ const COMPILED = fileURLToPath(new URL('../../', import.meta.url))
 const [NODE_MAJOR = 0] = process.versions.node.split('.').map(Number)
 
 /** The permission model's flags by Node version: experimental in 20, `--allow-net` needed from 25 on. */
-export function fence(readable: readonly string[], nodeMajor: number = NODE_MAJOR): string[] {
+export function fence(
+  readable: readonly string[],
+  { writable = [], nodeMajor = NODE_MAJOR }: { writable?: readonly string[]; nodeMajor?: number } = {},
+): string[] {
   return [
     nodeMajor >= 22 ? '--permission' : '--experimental-permission',
     '--no-warnings',
     ...(nodeMajor >= 25 ? ['--allow-net'] : []),
     ...readable.map((path) => `--allow-fs-read=${path}`),
+    ...writable.map((path) => `--allow-fs-write=${path}`),
   ]
 }
 
@@ -39,6 +43,8 @@ export interface AttackerOptions {
   scenario?: string
   /** Folder that is the machine's root, for an unprivileged user of it. */
   machineRoot?: string
+  /** The one folder of a machine that the foothold may write into. */
+  writable?: string
   timeoutMs?: number
 }
 
@@ -66,7 +72,14 @@ export class AttackerProcess {
       ...(options.machineRoot ? [join(options.machineRoot, '*')] : []),
     ]
     const main = entryPoint('lib/attacker')
-    const [program, ...args] = nodeCommand([...fence(readable), main, options.foothold], { tls: true })
+    const [program, ...args] = nodeCommand(
+      [
+        ...fence(readable, options.writable === undefined ? {} : { writable: [join(options.writable, '*')] }),
+        main,
+        options.foothold,
+      ],
+      { tls: true },
+    )
     this.#child = spawn(program!, args, {
       env: { ...TLS_ENVIRONMENT },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -1,5 +1,5 @@
 /** Builds the verbs of one attempt from where the attacker stands and what it holds. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { credentialIn, credentialOf } from './credential.ts'
 import type { AttackerCall, AttemptOrder, FromAttacker } from './range-channel.ts'
@@ -33,6 +33,18 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     ...plain,
     ...(await credentialIn(folder, as)),
   })
+
+  const onMachine = async <Got>(path: string, act: (real: string) => Promise<Got>): Promise<Got | undefined> => {
+    try {
+      return await act(join(order.machine?.root ?? '', path))
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+      // Node's own fence is not the machine's: only the system's word is evidence of a file mode.
+      if (code === 'EACCES' || code === 'EPERM') observe({ layer: 'os', code, text: path })
+      else observe({ code, text: path })
+      return undefined
+    }
+  }
 
   return {
     network: order.network,
@@ -74,17 +86,9 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     },
     held: (name) => readFile(join(folder, name)),
     heldPath: (name) => join(folder, name),
-    readAsUser: async (path) => {
-      try {
-        return await readFile(join(order.machine?.root ?? '', path))
-      } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
-        // Node's own fence is not the machine's: only the system's word is evidence of a file mode.
-        if (code === 'EACCES' || code === 'EPERM') observe({ layer: 'os', code, text: path })
-        else observe({ code, text: path })
-        return undefined
-      }
-    },
+    readAsUser: (path) => onMachine(path, (real) => readFile(real)),
+    writeAsUser: async (path, text) =>
+      (await onMachine(path, (real) => writeFile(real, text).then(() => true))) ?? false,
   }
 }
 

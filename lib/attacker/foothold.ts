@@ -13,8 +13,8 @@ export type { AuthorityName, MintedCertificate, Signer }
 export type Standing =
   /** A host of its own on the same network. */
   | { on: 'net' }
-  /** Root on that host: dials from the host's face. */
-  | { on: 'host'; host: string }
+  /** Root on that host: dials from the host's face, and may write into this one folder of it. */
+  | { on: 'host'; host: string; writes?: string }
   /** Listens on one link, sees what passes, changes nothing. */
   | { on: 'tap'; link: LinkName }
   /** The network sends this link to the attacker instead. */
@@ -24,8 +24,8 @@ export type Standing =
       /** Where the attacker waits for it, if not on a host of its own. */
       listensOn?: string
     }
-  /** An unprivileged user of that host: sees its files as far as their modes allow. */
-  | { on: 'machine'; host: string; uid: number }
+  /** An unprivileged user of that host: sees its files, and writes into this folder, as far as their modes allow. */
+  | { on: 'machine'; host: string; uid: number; writes?: string }
 
 /** A file in the foothold's folder. */
 export type Holding =

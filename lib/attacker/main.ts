@@ -26,7 +26,7 @@ process.on('message', (message: ToAttacker) => {
   const world = createWorld(folder, message, { observed, waiting, send })
   import(message.scenario)
     .then(({ default: scenario }) => {
-      if (message.machine) becomeUser(message.machine.uid)
+      if (message.machine?.uid !== undefined) becomeUser(message.machine.uid)
       return scenario.attempt(world, message.variant)
     })
     .then((loot) => send({ kind: 'result', loot: encodeLoot(loot), observed }))

@@ -12,8 +12,8 @@ export interface AttemptOrder {
   goal: { namespace: string; secret: string; pod: string; node: string }
   mark: string
   target?: string
-  /** An unprivileged user of a machine: its user id, and the folder that is that machine's root. */
-  machine?: { uid: number; root: string }
+  /** The folder that is a machine's root, and whom to become on it; root of it is whom its files belong to already. */
+  machine?: { uid?: number; root: string }
 }
 
 /** What the attacker asks of the range while it acts. */

@@ -102,6 +102,8 @@ export interface World {
   heldPath(name: string): string
   /** A file of the machine that the attacker is a user of, by its path on that machine. */
   readAsUser(path: string): Promise<Buffer | undefined>
+  /** Puts a file on the machine that the attacker is a user of, or root of; the system's word is noted where it may not. */
+  writeAsUser(path: string, text: string): Promise<boolean>
   /** Notes something seen that no verb noted by itself. */
   observe(observation: Observation): void
 }

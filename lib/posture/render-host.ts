@@ -100,6 +100,8 @@ export function renderHost(posture: Posture, hostName: string, run: Run): Render
   }
   tree.namedFolders()
   if (hasKubelet(files)) {
+    // the kubelet's package brings this folder along
+    tree.folder(dirname(`${MANIFESTS}x`))
     rendered.launches.push({
       component: 'kubelet',
       host: host.name,

@@ -1,5 +1,5 @@
 /** Runs one act once: prepares the foothold, lets the attacker's process try, and judges what came of it. */
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AttackerProcess } from '../attacker/attacker-process.ts'
 import { fillFoothold, makeFootholdFolder } from '../attacker/foothold-folder.ts'
@@ -32,13 +32,15 @@ export async function act(
   const afterId = await cluster.wire.lastId()
   const heardBefore = cluster.witnessed.length
   const { stands } = how.foothold
-  const machine = stands.on === 'machine' ? { uid: stands.uid, root: cluster.hostFolder(stands.host) } : undefined
+  const machine = machineOf(cluster, how.foothold)
   const folder = makeFootholdFolder(cluster.folder)
   const attacker = new AttackerProcess({
     foothold: folder,
     scenario: discovered.url,
-    ...(machine ? { machineRoot: machine.root } : {}),
+    ...(stands.on === 'machine' && machine ? { machineRoot: machine.root } : {}),
+    ...(machine?.writable === undefined ? {} : { writable: machine.writable }),
   })
+  const tidy = machine?.writable === undefined ? undefined : rememberFolder(machine.writable)
   cluster.watch(attacker.pid)
   const mark = newCanary()
   let staged: Staged | undefined
@@ -102,6 +104,7 @@ export async function act(
     if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) await cluster.wire.undivert(diverted)
     await attacker.stop()
+    tidy?.()
     rmSync(folder, { recursive: true, force: true })
     if (staged) await unstage(cluster.operator, staged)
   }
@@ -226,6 +229,28 @@ async function stillStanding(cluster: Cluster, outcome: Outcome): Promise<Outcom
 function standsOn({ stands }: Foothold): string {
   if (stands.on === 'path') return stands.listensOn ?? ATTACKER_HOST
   return stands.on === 'host' || stands.on === 'machine' ? stands.host : ATTACKER_HOST
+}
+
+/** The machine that the attacker is a user of, or may write on as its root. */
+function machineOf(
+  cluster: Cluster,
+  { stands }: Foothold,
+): { uid?: number; root: string; writable?: string } | undefined {
+  if (stands.on !== 'machine' && (stands.on !== 'host' || stands.writes === undefined)) return undefined
+  const root = cluster.hostFolder(stands.host)
+  return {
+    root,
+    ...(stands.on === 'machine' ? { uid: stands.uid } : {}),
+    ...(stands.writes === undefined ? {} : { writable: join(root, stands.writes) }),
+  }
+}
+
+/** What an attacker leaves on a machine goes with the attempt: the next one finds the machine as it was. */
+function rememberFolder(folder: string): () => void {
+  const before = new Set(readdirSync(folder))
+  return () => {
+    for (const name of readdirSync(folder)) if (!before.has(name)) rmSync(join(folder, name), { recursive: true })
+  }
 }
 
 function cannotStand(how: Arrangement): string | undefined {

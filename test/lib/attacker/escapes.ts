@@ -3,12 +3,14 @@ import { connect } from 'node:net'
 import { readFile } from 'node:fs/promises'
 import { scenario, type Variant } from '../../../lib/scenario/scenario.ts'
 
+export const WRITABLE = '/etc/kubernetes/manifests'
+
 const variant = (id: string): Variant => ({
   id,
   title: id,
   foothold: {
     name: 'worker-1',
-    stands: { on: 'net' },
+    stands: id === 'folder' ? { on: 'host', host: 'worker-1', writes: WRITABLE } : { on: 'net' },
     holds: { credential: { stolen: '/etc/kubernetes/super-admin.conf', host: 'control-plane-1' } },
   },
   goal: { read: 'secret' },
@@ -20,7 +22,7 @@ export default scenario({
   title: 'Escapes',
   story: 'An attacker tries what its fence and the ledger are there for.',
   refs: ['SECURITY.md'],
-  variants: ['files', 'write', 'process', 'off-the-wire'].map(variant),
+  variants: ['files', 'write', 'folder', 'process', 'off-the-wire'].map(variant),
   async attempt(world, which) {
     const said = async (name: string, act: () => Promise<unknown>): Promise<void> => {
       const code = await act().then(
@@ -39,6 +41,18 @@ export default scenario({
     }
     if (which === 'write')
       await said('write', async () => (await import('node:fs/promises')).writeFile(world.heldPath('x'), 'x'))
+    if (which === 'folder') {
+      const put = async (path: string): Promise<void> => {
+        if (await world.writeAsUser(path, 'x')) world.observe({ code: 'done', text: path })
+      }
+      await put(`${WRITABLE}/.left`)
+      await put('/etc/kubernetes/kubelet.conf')
+      await put(`${WRITABLE}/../beside`)
+      const root = `${world.heldPath('')}/../../hosts/worker-1`
+      await said('link', async () =>
+        (await import('node:fs/promises')).symlink('/etc/passwd', `${root}${WRITABLE}/link`),
+      )
+    }
     if (which === 'process') {
       await said('spawn', async () => (await import('node:child_process')).execFileSync('id'))
       await said('worker', async () => new (await import('node:worker_threads')).Worker('', { eval: true }))

@@ -1,6 +1,6 @@
 /** What holds an attacker's process: Node's permission model for files, the wire's ledger for the network. */
 import t from 'tap'
-import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fence, packageFolders } from '../../../lib/attacker/attacker-process.ts'
 import { refuseLinks } from '../../../lib/attacker/foothold-folder.ts'
@@ -10,7 +10,7 @@ import { loadPosture } from '../../../lib/posture/posture.ts'
 import { act } from '../../../lib/scenario/act.ts'
 import { arrange } from '../../../lib/scenario/change.ts'
 import type { Outcome } from '../../../lib/scenario/outcome.ts'
-import escapes from './escapes.ts'
+import escapes, { WRITABLE } from './escapes.ts'
 
 t.setTimeout(120_000)
 
@@ -35,6 +35,15 @@ t.test('an attacker reads its foothold and nothing else, and cannot leave the wi
   t.match(seen(files), { passwd: 'ERR_ACCESS_DENIED', 'ca.key': 'ERR_ACCESS_DENIED', own: 'done' })
   t.equal(files.kind, 'through', 'the same attacker on the wire is believed')
   t.match(seen(await attempt('write')), { write: 'ERR_ACCESS_DENIED' })
+  t.strictSame(seen(await attempt('folder')), {
+    [`${WRITABLE}/.left`]: 'done',
+    '/etc/kubernetes/kubelet.conf': 'ERR_ACCESS_DENIED',
+    [`${WRITABLE}/../beside`]: 'ERR_ACCESS_DENIED',
+    link: 'ERR_ACCESS_DENIED',
+    undefined: undefined,
+  })
+  const left = join(cluster.hostFolder('worker-1'), WRITABLE, '.left')
+  t.notOk(existsSync(left), 'what it left goes with the attempt')
   t.match(seen(await attempt('process')), { spawn: 'ERR_ACCESS_DENIED', worker: 'ERR_ACCESS_DENIED' })
   t.match(await attempt('off-the-wire'), {
     kind: 'unclear',
@@ -51,9 +60,18 @@ t.test('a foothold with a link in it is refused: the permission model follows li
 })
 
 t.test('the fence has the flags of each Node', async (t) => {
-  t.strictSame(fence(['/x/*'], 20), ['--experimental-permission', '--no-warnings', '--allow-fs-read=/x/*'])
-  t.strictSame(fence(['/x/*'], 22), ['--permission', '--no-warnings', '--allow-fs-read=/x/*'])
-  t.strictSame(fence(['/x/*'], 26), ['--permission', '--no-warnings', '--allow-net', '--allow-fs-read=/x/*'])
+  t.strictSame(fence(['/x/*'], { nodeMajor: 20 }), [
+    '--experimental-permission',
+    '--no-warnings',
+    '--allow-fs-read=/x/*',
+  ])
+  t.strictSame(fence(['/x/*'], { nodeMajor: 22 }), ['--permission', '--no-warnings', '--allow-fs-read=/x/*'])
+  t.strictSame(fence(['/x/*'], { nodeMajor: 26 }), [
+    '--permission',
+    '--no-warnings',
+    '--allow-net',
+    '--allow-fs-read=/x/*',
+  ])
 })
 
 t.test('code that an attacker may read lies where package managers put it', async (t) => {
