@@ -1,5 +1,6 @@
 /** etcd's command line: reads flags, starts a member, says when it serves. */
 import { usableCost } from './auth/bcrypt.ts'
+import type { TokenProvider } from './auth/token-provider.ts'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { followLifeline } from '../../lib/cluster/lifeline.ts'
@@ -23,7 +24,7 @@ import { fatal, log } from './log.ts'
 import { Member, type MemberCluster } from './member.ts'
 import { ConfigFileError, flagsOfFile } from './settings/config-file.ts'
 import { withSelfCertificates } from './settings/self-certificates.ts'
-import { requireSimpleTokens } from './settings/token-options.ts'
+import { tokenProviderOf } from './settings/token-options.ts'
 import { readTlsFile } from './tls-files.ts'
 import { ETCD_VERSION } from './version.ts'
 
@@ -102,8 +103,8 @@ function tellInert(flags: FlagSet): void {
 async function start(given: EtcdSettings): Promise<void> {
   const place = placeFromEnvironment()
   const settings = withSelfCertificates(given)
-  requireSimpleTokens(settings.tokens)
-  const member = openMember(settings, await memberCluster(settings, place))
+  const tokens = tokenProviderOf(settings.tokens, settings.tokenTtlMs)
+  const member = openMember(settings, tokens, await memberCluster(settings, place))
   const services = methods(member, settings)
   const grpc = new GrpcServer(member, services, settings)
   const { client, peer, policy, cors, maxConcurrentStreams } = settings
@@ -220,7 +221,7 @@ async function memberCluster(settings: EtcdSettings, place: Place): Promise<Memb
   }
 }
 
-function openMember(settings: EtcdSettings, cluster: MemberCluster): Member {
+function openMember(settings: EtcdSettings, tokens: TokenProvider, cluster: MemberCluster): Member {
   try {
     return new Member({
       name: settings.name,
@@ -233,7 +234,7 @@ function openMember(settings: EtcdSettings, cluster: MemberCluster): Member {
       quotaBytes: settings.quotaBytes,
       maxLearners: settings.maxLearners,
       strictReconfigCheck: settings.strictReconfigCheck,
-      tokenTtlMs: settings.tokenTtlMs,
+      tokens,
       bcryptCost: usableCost(settings.bcryptCost, (message, fields) => log('warn', message, fields)),
       checkpointsLeases: settings.checkpointsLeases,
       certificatesName: settings.client.clientCertAuth,

@@ -14,6 +14,7 @@ import { Applier } from './apply/applier.ts'
 import { State } from './apply/state.ts'
 import { authInfoOf, type AuthInfo } from './auth/auth-info.ts'
 import { SimpleTokens } from './auth/simple-tokens.ts'
+import type { TokenProvider } from './auth/token-provider.ts'
 import { Backend, type StoredState } from './backend/backend.ts'
 import { StateOnDisk } from './backend/state-on-disk.ts'
 import type { Bootstrap } from './cluster/bootstrap.ts'
@@ -46,7 +47,7 @@ export interface MemberSettings {
   quotaBytes?: number
   maxLearners?: number
   strictReconfigCheck?: boolean
-  tokenTtlMs?: number
+  tokens?: TokenProvider
   bcryptCost?: number
   certificatesName?: boolean
   checkpointsLeases?: boolean
@@ -72,7 +73,6 @@ const DEFAULTS = {
   quotaBytes: 0,
   maxLearners: 1,
   strictReconfigCheck: true,
-  tokenTtlMs: 300_000,
   bcryptCost: 10,
   certificatesName: true,
   checkpointsLeases: false,
@@ -80,6 +80,9 @@ const DEFAULTS = {
   electionMs: 1000,
   snapshotCount: 10_000,
 }
+
+/** --auth-token-ttl */
+const TOKEN_TTL_MS = 300_000
 
 const LEASE_TICK_MS = 500
 
@@ -89,7 +92,7 @@ export class Member {
   readonly door: Door
   /** The same, with its ends towards peers. */
   readonly replicated: Replicated
-  readonly tokens: SimpleTokens
+  readonly tokens: TokenProvider
   readonly clock: LeaseClock
   readonly leases: LeaseKeeper
   readonly quota: Quota
@@ -105,14 +108,14 @@ export class Member {
   #isClosed = false
 
   constructor(given: MemberSettings) {
-    const settings = { ...DEFAULTS, ...given }
+    const settings = { ...DEFAULTS, tokens: new SimpleTokens(TOKEN_TTL_MS), ...given }
     this.settings = settings
     const { heartbeatMs, electionMs } = settings
     // One and a half elections, in whole seconds (server/etcdserver/server.go, NewServer).
     const ticks = Math.floor((3 * Math.floor(electionMs / heartbeatMs)) / 2)
     const shortestTtlSeconds = BigInt(Math.ceil((ticks * heartbeatMs) / 1000))
     this.state = new State({ maxLearners: settings.maxLearners, shortestTtlSeconds })
-    this.tokens = new SimpleTokens(settings.tokenTtlMs)
+    this.tokens = settings.tokens
     this.state.auth.heardBy(this.tokens)
     this.clock = new LeaseClock(this.state.leases)
     const { backend, state: stored } = Backend.open({ ...settings, log })

@@ -13,7 +13,7 @@ import {
 } from '../../../lib/etcd/raft-request.ts'
 import { AlarmType, type ResponseHeader } from '../../../lib/etcd/rpc_pb.ts'
 import type { AuthInfo } from '../auth/auth-info.ts'
-import type { SimpleTokens } from '../auth/simple-tokens.ts'
+import type { TokenProvider } from '../auth/token-provider.ts'
 import { membershipChangeOf } from '../cluster/membership-change.ts'
 import type { Reply } from '../consensus/door.ts'
 import { ERRORS } from '../errors.ts'
@@ -37,7 +37,7 @@ export interface Known {
 
 export interface ApplierOptions {
   state: State
-  tokens: SimpleTokens
+  tokens: TokenProvider
   /** The head of every reply, with the revision of now. */
   header: () => ResponseHeader
   fits: (costBytes: number) => boolean

@@ -44,7 +44,7 @@ export const APPLY_AUTH: Readonly<Partial<Record<RaftRequestKind, ApplyRequest>>
     if (!auth.enabled) throw ERRORS.authNotEnabled()
     const user = auth.user(request.name)
     if (!user || user.noPassword) throw ERRORS.authFailed()
-    return { token: context.tokens.assign(user.name, request.simpleToken, BigInt(context.index)) }
+    return { token: context.tokens.assign(user.name, request.simpleToken, BigInt(context.index), auth.revision) }
   }),
   authUserAdd: applying(method.userAdd.input, method.userAdd.output, ({ state }, request) => {
     const { name, hashedPassword, options } = request

@@ -26,7 +26,7 @@ import {
   type ResponseHeader,
 } from '../../../lib/etcd/rpc_pb.ts'
 import type { AuthInfo } from '../auth/auth-info.ts'
-import type { SimpleTokens } from '../auth/simple-tokens.ts'
+import type { TokenProvider } from '../auth/token-provider.ts'
 import type { Reply } from '../consensus/door.ts'
 import { ERRORS } from '../errors.ts'
 import { costOfPut, costOfTxn, LEASE_COST_BYTES } from '../maintenance/quota.ts'
@@ -38,7 +38,7 @@ import type { State } from './state.ts'
 
 export interface ApplyContext {
   state: State
-  tokens: SimpleTokens
+  tokens: TokenProvider
   header: () => ResponseHeader
   fits: (costBytes: number) => boolean
   /** Of the entry in the log. */

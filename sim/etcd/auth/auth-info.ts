@@ -2,7 +2,7 @@
 import { ERRORS } from '../errors.ts'
 import type { Call } from '../grpc/call.ts'
 import type { AuthStore } from './auth-store.ts'
-import { tokenIndex, type SimpleTokens } from './simple-tokens.ts'
+import type { TokenProvider } from './token-provider.ts'
 
 export interface AuthInfo {
   username: string
@@ -12,7 +12,7 @@ export interface AuthInfo {
 
 export interface AuthSources {
   auth: AuthStore
-  tokens: SimpleTokens
+  tokens: TokenProvider
   /** `--client-cert-auth`: a CA file alone asks for certificates, but makes no users of them. */
   certificatesName: boolean
   /** Resolves once the member has applied the log that far. */
@@ -25,13 +25,9 @@ export async function authInfoOf(sources: AuthSources, call: Call | undefined): 
   if (!auth.enabled || !call) return undefined
   const given = call.metadata('token') ?? call.metadata('authorization')
   if (given !== undefined) {
-    const token = given.replace(/^Bearer /, '')
-    const index = tokenIndex(token)
-    if (index === undefined) throw ERRORS.invalidAuthToken()
-    await applied(index)
-    const username = tokens.userOf(token)
-    if (username === undefined) throw ERRORS.invalidAuthToken()
-    return { username, revision: auth.revision }
+    const info = await tokens.infoOf(given.replace(/^Bearer /, ''), { applied, revision: () => auth.revision })
+    if (!info) throw ERRORS.invalidAuthToken()
+    return info
   }
   const { commonName } = call.caller
   if (!certificatesName || commonName === undefined) return undefined

@@ -1,6 +1,7 @@
 /** Tokens that only this member's memory makes valid (server/auth/simple_token.go). */
 import { randomInt } from 'node:crypto'
-import type { TokenListener } from './auth-store.ts'
+import type { AuthInfo } from './auth-info.ts'
+import type { TokenCircumstances, TokenProvider } from './token-provider.ts'
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 const PREFIX_LETTERS = 16
@@ -10,7 +11,7 @@ interface Token {
   endsAtMs: number
 }
 
-export class SimpleTokens implements TokenListener {
+export class SimpleTokens implements TokenProvider {
   readonly #ttlMs: number
   readonly #now: () => number
   readonly #tokens = new Map<string, Token>()
@@ -30,6 +31,14 @@ export class SimpleTokens implements TokenListener {
     const token = `${prefix}.${index}`
     if (this.#enabled) this.#tokens.set(token, { username, endsAtMs: this.#now() + this.#ttlMs })
     return token
+  }
+
+  async infoOf(token: string, { applied, revision }: TokenCircumstances): Promise<AuthInfo | undefined> {
+    const index = tokenIndex(token)
+    if (index === undefined) return undefined
+    await applied(index)
+    const username = this.userOf(token)
+    return username === undefined ? undefined : { username, revision: revision() }
   }
 
   /** Whose it is; using it makes it last longer. */
@@ -59,7 +68,7 @@ export class SimpleTokens implements TokenListener {
 }
 
 /** The index of the log that a token waits for, or undefined for one that is no token. */
-export function tokenIndex(token: string): bigint | undefined {
+function tokenIndex(token: string): bigint | undefined {
   const [, index] = /^[^.]*\.(\d+)$/.exec(token) ?? []
   return index === undefined ? undefined : BigInt(index)
 }

@@ -1,5 +1,6 @@
 /** etcd's v3 API as pure parts and as services of a member in this process: JSON, passwords, rights, membership, queues. */
 import t from 'tap'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,8 @@ import { protojsonDecode } from '../../../lib/etcd/protojson.ts'
 import { RangeRequestSchema, TxnRequestSchema, WatchRequestSchema } from '../../../lib/etcd/rpc_pb.ts'
 import { AuthStore } from '../../../sim/etcd/auth/auth-store.ts'
 import { bcryptHash, bcryptMatches, usableCost } from '../../../sim/etcd/auth/bcrypt.ts'
+import { JWT_METHODS, jwtKeyOf } from '../../../sim/etcd/auth/jwt-method.ts'
+import { JwtTokens } from '../../../sim/etcd/auth/jwt-tokens.ts'
 import { SimpleTokens } from '../../../sim/etcd/auth/simple-tokens.ts'
 import { Members } from '../../../sim/etcd/cluster/members.ts'
 import { confChangeOf, membershipChangeOf } from '../../../sim/etcd/cluster/membership-change.ts'
@@ -247,6 +250,131 @@ t.test('auth: a token lasts while it is used', async (t) => {
   const other = tokens.assign('v', 'other', 8n)
   tokens.userInvalidated('v')
   t.equal(tokens.userOf(other), undefined)
+})
+
+t.test('auth: signed tokens', async (t) => {
+  const pair = (kind: 'rsa' | 'ec' | 'ed25519', more: object = {}) =>
+    generateKeyPairSync(kind as 'rsa', {
+      modulusLength: 2048,
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      ...more,
+    })
+  const pairs = { rsa: pair('rsa'), p256: pair('ec', { namedCurve: 'P-256' }), ed: pair('ed25519') }
+  const NONE = Buffer.alloc(0)
+  const said: string[] = []
+  let nowMs = 1_700_000_000_000
+  const tokensOf = (name: string, privateKey: string | Buffer, publicKey: string | Buffer = NONE): JwtTokens => {
+    const method = JWT_METHODS.get(name)!
+    const key = jwtKeyOf(method, { privateKey: Buffer.from(privateKey), publicKey: Buffer.from(publicKey) })
+    const log = (_: string, msg: string, fields: object = {}): void =>
+      void said.push([msg, ...Object.values(fields)].join(': '))
+    return new JwtTokens({ method, key, ttlMs: 60_000, log, nowMs: () => nowMs })
+  }
+  const issuers = {
+    HS256: tokensOf('HS256', 'secret'),
+    RS384: tokensOf('RS384', pairs.rsa.privateKey),
+    PS512: tokensOf('PS512', pairs.rsa.privateKey, pairs.rsa.publicKey),
+    ES256: tokensOf('ES256', pairs.p256.privateKey),
+    EdDSA: tokensOf('EdDSA', pairs.ed.privateKey),
+  }
+  for (const [name, issuer] of Object.entries(issuers)) {
+    const token = issuer.assign('ann', '', 9n, 7n)
+    const [head = '', payload = ''] = token.split('.').map((part) => Buffer.from(part, 'base64url').toString())
+    t.equal(head, `{"alg":"${name}","typ":"JWT"}`)
+    t.equal(payload, '{"exp":1700000060,"revision":7,"username":"ann"}', 'as Go writes it')
+    t.strictSame(await issuer.infoOf(token), { username: 'ann', revision: 7n }, name)
+    const forged = token.replace(
+      /\.[^.]+\./,
+      `.${base64('{"exp":9700000060,"revision":7,"username":"root"}').replace(/=+$/, '')}.`,
+    )
+    t.equal(await issuer.infoOf(forged), undefined, `${name}: another user's name`)
+  }
+  t.strictSame(
+    said.splice(0),
+    [
+      'signature is invalid',
+      ...['crypto/rsa', 'crypto/rsa', 'crypto/ecdsa', 'ed25519'].map((what) => `${what}: verification error`),
+    ].map((why) => `failed to parse a JWT token: token signature is invalid: ${why}`),
+  )
+
+  const { RS384: issuer } = issuers
+  const verifier = tokensOf('RS384', NONE, pairs.rsa.publicKey)
+  const token = issuer.assign('ann', '', 9n, 7n)
+  t.match(await verifier.infoOf(token), { username: 'ann' }, 'the public half verifies')
+  t.equal(
+    refusal(() => verifier.assign('ann', '', 9n, 7n)),
+    'Unknown: auth: token signing attempted with verify-only key',
+  )
+  // As old as RS256 itself: the public key is no secret, so a token signed with it by HMAC must not pass.
+  const confused = tokensOf('HS256', pairs.rsa.publicKey).assign('root', '', 9n, 7n)
+  nowMs += 60_000
+  for (const bad of [token, confused, 'a.b', 'a.b.c', `${base64('{"alg":"none"}')}.${base64('{}')}.x`])
+    t.equal(await verifier.infoOf(bad), undefined)
+  t.match(said, [
+    /token has invalid claims: token is expired$/,
+    /token is unverifiable: error while executing keyfunc: invalid signing method$/,
+    /token is malformed: token contains an invalid number of segments$/,
+    /token is malformed: could not JSON decode header/,
+    /token is unverifiable: signing method \(alg\) is unavailable$/,
+  ])
+  t.equal(said.length, 5)
+
+  for (const [act, why] of [
+    [() => tokensOf('HS256', NONE), 'auth: missing key data'],
+    [() => tokensOf('RS256', NONE), 'auth: missing key data'],
+    [() => tokensOf('RS256', 'words'), 'invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key'],
+    [() => tokensOf('RS256', pairs.ed.privateKey), 'key is not a valid RSA private key'],
+    [() => tokensOf('ES256', pairs.p256.privateKey, pairs.rsa.publicKey), 'key is not a valid ECDSA public key'],
+    [() => tokensOf('RS256', pairs.rsa.privateKey, pair('rsa').publicKey), "auth: public and private keys don't match"],
+    [() => tokensOf('ES384', pairs.p256.privateKey).assign('ann', '', 1n, 1n), 'Unknown: key is invalid'],
+  ] as const)
+    t.equal(refusal(act), why)
+})
+
+t.test('auth: a member that signs tokens, and takes one that it did not give out', async (t) => {
+  const key = { secret: Buffer.from('of all members') }
+  const tokens = new JwtTokens({ method: JWT_METHODS.get('HS512')!, key, ttlMs: 60_000, log: () => {} })
+  const member = new Member({
+    name: 'm',
+    dataDir: folder(t),
+    peerUrls: ['http://127.0.0.1:1'],
+    clientUrls: [],
+    clusterToken: 'x',
+    fsync: false,
+    tokens,
+    bcryptCost: 4,
+    cluster: loneCluster('m', ['http://127.0.0.1:1'], 'x'),
+    onFailure: (error) => t.fail(error),
+  })
+  t.teardown(() => member.close())
+  await member.publish()
+  const all = methods(member, { maxTxnOps: 128, quotaBytes: 0, maxRequestBytes: 2_000_000, progressIntervalMs: 60_000 })
+  const ask = async (name: string, json: Record<string, JsonValue> = {}, token?: string) => {
+    const { desc, serve } = all.get(`/etcdserverpb.${name}`) as UnaryMethod
+    const request = messageFromJson(desc.input, json)
+    const metadata = (each: string): string | undefined =>
+      each === 'authorization' && token ? `Bearer ${token}` : undefined
+    const call: Call = { caller: { local: '', remote: '' }, metadata, onGone: () => {} }
+    return messageToJson(
+      desc.output,
+      (await serve(request as never, call, toBinary(desc.input, request))) as never,
+    ) as Record<string, JsonValue>
+  }
+  await ask('Auth/UserAdd', { name: 'root', password: 'r' })
+  await ask('Auth/RoleAdd', { name: 'root' })
+  await ask('Auth/UserGrantRole', { user: 'root', role: 'root' })
+  await ask('Auth/AuthEnable')
+  const { token } = await ask('Auth/Authenticate', { name: 'root', password: 'r' })
+  await ask('KV/Put', { key: base64('a') }, String(token))
+  const { revision } = member.state.auth
+  await ask('KV/Put', { key: base64('a') }, tokens.assign('root', '', 0n, revision))
+  await t.rejects(ask('KV/Put', { key: base64('a') }, `${String(token)}x`), { code: 'Unauthenticated' })
+  await ask('Auth/UserAdd', { name: 'bob', password: 'b' }, String(token))
+  await t.rejects(ask('KV/Put', { key: base64('a') }, String(token)), {
+    code: 'InvalidArgument',
+    message: 'etcdserver: revision of auth store is old',
+  })
 })
 
 t.test('cluster: what a change of the membership is refused with', async (t) => {
