@@ -1,14 +1,13 @@
 /** etcd's own protocol in the hands of somebody who verifies nobody. */
 import { etcdClient, type EtcdClient } from '../etcd/client.ts'
-import { refusalOf } from '../tls/refusal.ts'
-import type { Caller } from './request.ts'
+import { refusalFacts, type Caller } from './request.ts'
 import { sealedBy } from './sealed-value.ts'
-import type { Loot, Observation } from './world.ts'
+import type { Loot } from './world.ts'
 
 export interface EtcdThief {
   /** Every value below a key prefix. */
   range(prefix: string): Promise<Loot>
-  put(key: string, value: string): Promise<void>
+  put(key: string, value: string | Uint8Array): Promise<void>
   delete(key: string): Promise<void>
   close(): Promise<void>
 }
@@ -27,7 +26,7 @@ export async function etcdThief(baseUrl: string, caller: Caller): Promise<EtcdTh
       caller.observe({ remote: new URL(baseUrl).host, text: 'answered' })
       return done
     } catch (error) {
-      caller.observe(refused(error, new URL(baseUrl).host))
+      caller.observe(refusalFacts(error, new URL(baseUrl).host))
       return undefined
     }
   }
@@ -43,22 +42,12 @@ export async function etcdThief(baseUrl: string, caller: Caller): Promise<EtcdTh
       return loot
     },
     async put(key, value) {
-      await attempt((etcd) => etcd.put({ key, value }))
+      if (await attempt((etcd) => etcd.put({ key, value })))
+        caller.observe({ remote: new URL(baseUrl).host, text: 'written', wrote: key })
     },
     async delete(key) {
       await attempt((etcd) => etcd.deleteRange({ key }))
     },
     close: () => client.close(),
-  }
-}
-
-function refused(error: unknown, remote: string): Observation {
-  const refusal = refusalOf(error, { subject: remote })
-  return {
-    remote,
-    code: refusal.code,
-    text: refusal.message,
-    ...(refusal.layer ? { layer: refusal.layer } : {}),
-    ...(refusal.details.alert === undefined ? {} : { alert: refusal.details.alert }),
   }
 }

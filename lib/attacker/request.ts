@@ -44,12 +44,20 @@ export async function requestOnce(baseUrl: string, request: ApiRequest, caller: 
     caller.observe(seen)
     return reply
   } catch (error) {
-    const refusal = refusalOf(error, { subject: url.host })
-    const facts: Observation = { ...seen, code: refusal.code, text: refusal.message }
-    if (refusal.layer) facts.layer = refusal.layer
-    if (refusal.details.alert !== undefined) facts.alert = refusal.details.alert
-    caller.observe(facts)
+    caller.observe({ ...seen, ...refusalFacts(error, url.host) })
     return { headers: {}, body: '' }
+  }
+}
+
+/** What a connection that was refused, or failed, says of itself. */
+export function refusalFacts(error: unknown, remote: string): Observation {
+  const { code, message, layer, details } = refusalOf(error, { subject: remote })
+  return {
+    remote,
+    code,
+    text: message,
+    ...(layer ? { layer } : {}),
+    ...(details.alert === undefined ? {} : { alert: details.alert }),
   }
 }
 
@@ -61,7 +69,7 @@ export function exchange(socket: Socket, host: string, request: ApiRequest, call
     resolve = yes
     reject = no
   })
-  const body = bodyText(request.body)
+  const body = bodyOf(request.body)
   const outgoing = httpRequest({
     createConnection: () => socket,
     method: request.method ?? (body === undefined ? 'GET' : 'POST'),
@@ -96,8 +104,8 @@ export function exchange(socket: Socket, host: string, request: ApiRequest, call
   })
 }
 
-function bodyText(body: unknown): string | undefined {
-  return body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
+function bodyOf(body: unknown): string | Uint8Array | undefined {
+  return body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
 }
 
 /** What a reply says of itself: a Status's reason and message, or the first line of its text. */

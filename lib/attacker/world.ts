@@ -5,6 +5,7 @@ import type { Fault } from '../wire/fault.ts'
 import type { EtcdThief } from './etcd.ts'
 import type { ResumeOptions } from './resume.ts'
 import type { ExecReply, ExecRequest } from './exec.ts'
+import type { Followed, FollowRequest } from './follow.ts'
 
 /** Whatever the act got hold of; the range looks for the canary in it. */
 export type Loot = ReadonlyArray<string | Uint8Array>
@@ -17,6 +18,8 @@ export interface NetworkFacts {
   apiserver: string
   /** Base URL of each etcd member that kube-apiserver is told of. */
   etcd: string[]
+  /** Base URL of each etcd member as the others dial it. */
+  etcdPeers: string[]
   /** The attacker's own addresses: what it dials out from, where it may listen, and its localhost. */
   own: { face: string; back: string; loop: string }
 }
@@ -33,6 +36,8 @@ export interface Observation {
   layer?: Layer
   code?: string
   alert?: number
+  /** Key of a record that the attacker left in the store: whoever cannot read it says so by this name. */
+  wrote?: string
 }
 
 export interface Reply {
@@ -46,7 +51,7 @@ export interface ApiRequest {
   method?: string
   path: string
   headers?: Record<string, string>
-  /** An object is sent as JSON, a string as it is. */
+  /** An object is sent as JSON, a string or bytes as they are. */
   body?: unknown
   /**
    * Name of a credential in the foothold: a kubeconfig of that name, or `name.crt` and `name.key`. Left out, it is the
@@ -72,6 +77,8 @@ export interface World {
   api(request: ApiRequest): Promise<Reply>
   /** Any HTTP request to any base URL. The attacker verifies nobody. */
   request(baseUrl: string, request: ApiRequest): Promise<Reply>
+  /** Listens to an answer that does not end by itself, as a watch or a member's stream: at most so long. */
+  follow(baseUrl: string, request: FollowRequest): Promise<Followed>
   /** Runs a command through exec's WebSocket, at a kubelet or at the API. */
   exec(baseUrl: string, request: ExecRequest): Promise<ExecReply>
   /** Speaks etcd's own protocol. */

@@ -49,6 +49,7 @@ export function judge(trial: Trial): Outcome {
   if (trial.timedOut) return { kind: 'unclear', reason: 'hang: the act did not come to an end' }
   return (
     stoppedByRoute(trial) ??
+    stoppedByReader(trial) ??
     stoppedByWitness(trial) ??
     servedAllTheSame(trial) ??
     stoppedByAnswer(trial) ??
@@ -113,6 +114,18 @@ function stoppedByWitness(trial: Trial): Outcome | undefined {
 /** An answer that came is evidence as good as a refusal: who was to be kept from it has it. */
 function servedAllTheSame({ served }: Trial): Outcome | undefined {
   return served && { kind: 'stopped', by: served.by, layer: 'app', code: 'served', text: served.text }
+}
+
+/** Whoever was to believe a record that the attacker left in the store could not read it: joined by the record's key. */
+function stoppedByReader({ witness, observed }: Trial): Outcome | undefined {
+  const written = new Set(observed.flatMap(({ wrote }) => wrote ?? []))
+  const line = witness.findLast(
+    ({ about, decision, request }) =>
+      about === 'decryption' && decision === 'refuse' && request !== undefined && written.has(request),
+  )
+  if (!line?.layer || !line.code) return undefined
+  const { component: by, layer, code, text } = line
+  return { kind: 'stopped', by, layer, code, ...(text ? { text } : {}) }
 }
 
 function isAttackers(entry: LedgerEntry, trial: Trial): boolean {

@@ -4,6 +4,7 @@ import { hexOf, type Message, type NodeId } from '../raft/message.ts'
 import { identityHeaders, type PeerIdentity } from './identity.ts'
 import { decoderOf, isLinkHeartbeat, type StreamKind } from './message-stream.ts'
 import { answerOf, PeerConnections, startRequest, type PeerDialing } from './peer-connection.ts'
+import { witnessEntries } from './witness-entries.ts'
 
 /** Ten times a second at most (rafthttp.Transport, DialRetryFrequency). */
 const RETRY_MS = 100
@@ -100,7 +101,11 @@ export class StreamReader {
     this.#incoming = incoming
     const decoder = decoderOf(kind, identity.id, peer)
     for await (const piece of incoming) {
-      for (const message of decoder.push(piece as Buffer)) if (!isLinkHeartbeat(message)) onMessage(message)
+      for (const message of decoder.push(piece as Buffer)) {
+        if (isLinkHeartbeat(message)) continue
+        witnessEntries(message, incoming.socket)
+        onMessage(message)
+      }
     }
   }
 }

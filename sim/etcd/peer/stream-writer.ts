@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Message } from '../raft/message.ts'
 import { encoderOf, type MessageEncoder, type StreamKind } from './message-stream.ts'
+import { witnessEntries } from './witness-entries.ts'
 
 /** A third of what the other side waits for a byte. */
 const HEARTBEAT_MS = 5000 / 3
@@ -45,6 +46,7 @@ export class StreamWriter {
     const stream = this.#stream
     if (!stream || stream.response.writableLength > MOST_WAITING_BYTES) return false
     stream.response.write(stream.encoder.encode(message))
+    witnessEntries(message, stream.response.socket)
     return true
   }
 

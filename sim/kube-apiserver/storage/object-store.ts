@@ -1,12 +1,14 @@
 /** Objects in etcd: codec, encryption and keys around single comparisons. apiserver/pkg/storage/etcd3/store.go. */
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { internalError } from '../../../lib/kube/status.ts'
+import type { Layer } from '../../../lib/tls/layer.ts'
 import { decodeObject, encodeObject } from './codec.ts'
 import type { TransformerOf } from './encryption-configuration.ts'
 import { prefixEnd } from './key-value-store.ts'
 import type { KeyValueStore, StoredValue } from './key-value-store.ts'
 import { objectKey, resourcePrefix } from './stored-resource.ts'
 import type { StoredResource } from './stored-resource.ts'
+import { PROVIDER_UNKNOWN } from './transformer.ts'
 
 export interface StoredObject {
   object: KubeObject
@@ -37,6 +39,11 @@ export interface ListQuery {
 export class UnreadableValue extends Error {
   override readonly name = 'UnreadableValue'
   readonly key: string
+
+  /** Whether no provider claims it, which says that it was never sealed, or one does and finds that it is not its own. */
+  get layer(): Layer {
+    return this.message === PROVIDER_UNKNOWN ? 'at-rest' : 'crypto'
+  }
 
   constructor(key: string, message: string) {
     super(message)

@@ -11,7 +11,7 @@ export interface PrefixedTransformer {
   transformer: Transformer
 }
 
-const PROVIDER_UNKNOWN = 'no matching prefix found'
+export const PROVIDER_UNKNOWN = 'no matching prefix found'
 
 /** Writes with the first; reads with the first whose prefix matches and that succeeds. `unknown` is the error for none. */
 export function prefixTransformers(members: readonly PrefixedTransformer[], unknown = PROVIDER_UNKNOWN): Transformer {

@@ -3,6 +3,7 @@
  * breaks, the watch goes on from its last revision; when that is compacted, everything is listed anew and watchers end.
  */
 import { EventEmitter } from 'node:events'
+import { witness } from '../../../lib/cluster/witness.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import type { ChangeType, ObjectCache } from '../contract.ts'
 import { CompactedError, prefixEnd } from './key-value-store.ts'
@@ -179,7 +180,8 @@ export class WatchCache extends EventEmitter<WatchCacheEvents> implements Object
       return this.#store.readWatched(resource, key, value, revision)
     } catch (error) {
       this.#log(`unable to transform key "${key}": ${(error as Error).message}`)
-      return error instanceof UnreadableValue ? error.message : (error as Error).message
+      if (error instanceof UnreadableValue) witnessUnreadable(error)
+      return (error as Error).message
     }
   }
 
@@ -192,4 +194,9 @@ export class WatchCache extends EventEmitter<WatchCacheEvents> implements Object
     this.#revision = revision
     this.emit('revision', revision)
   }
+}
+
+/** The record is told by its key: whoever wrote it is nobody's connection here. */
+function witnessUnreadable({ key, layer, message }: UnreadableValue): void {
+  witness({ about: 'decryption', decision: 'refuse', layer, code: 'InternalError', request: key, text: message })
 }

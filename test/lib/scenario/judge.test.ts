@@ -163,6 +163,30 @@ t.test('a connection that never went over the wire makes the row unclear, even w
   t.match(judge(trial({ proof: 'the canary', witness: [loop] })), { kind: 'through' })
 })
 
+t.test('who cannot read what the attacker left in the store says so by its key', async (t) => {
+  const key = '/registry/secrets/range/mine'
+  const word = line({
+    about: 'decryption',
+    layer: 'at-rest',
+    code: 'InternalError',
+    remote: '127.20.4.1:2379',
+    request: key,
+    text: 'no matching prefix found',
+  })
+  const wrote = [{ local: `${FACE}:40001`, remote: '127.20.4.1:2379', wrote: key }]
+  t.match(judge(trial({ observed: wrote, witness: [word] })), {
+    kind: 'stopped',
+    by: 'kube-apiserver',
+    layer: 'at-rest',
+    code: 'InternalError',
+    text: 'no matching prefix found',
+  })
+  t.equal(judge(trial({ witness: [word] })).kind, 'unclear', 'somebody else wrote it')
+  const other = { ...word, request: `${key}-too` }
+  t.equal(judge(trial({ observed: wrote, witness: [other] })).kind, 'unclear', 'another record')
+  t.equal(judge(trial({ observed: wrote, witness: [{ ...word, decision: 'allow' }] })).kind, 'unclear', 'it was read')
+})
+
 t.test('network separation is the network speaking, and only if nothing got through', async (t) => {
   const cut = entry({ ended: 'refused: route' })
   const reset = { local: `${FACE}:40001`, remote: '127.20.1.1:6443', code: 'ECONNRESET' }
