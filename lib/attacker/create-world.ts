@@ -60,6 +60,8 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
       return requestOnce(order.network.apiserver, request, caller)
     },
     request: async (baseUrl, request) => requestOnce(baseUrl, request, await callerAs(request.as)),
+    follow: async (baseUrl, request) =>
+      (await import('./follow.ts')).follow(baseUrl, request, await callerAs(request.as)),
     exec: async (baseUrl, request) =>
       (await import('./exec.ts')).execOnce(baseUrl, request, await callerAs(request.as)),
     etcd: async (baseUrl, as) => (await import('./etcd.ts')).etcdThief(baseUrl, await callerAs(as)),

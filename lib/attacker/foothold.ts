@@ -1,12 +1,13 @@
 /** What an attacker holds and where it stands. It can read nothing else. */
 import type { AuthorityName, MintedCertificate, Signer } from '../cluster/minted-certificate.ts'
-import type { Link } from '../wire/link.ts'
+import type { LinkFilter } from '../wire/link.ts'
 
 /**
  * A link: who dials whom, by host name, and the port dialled where several links share the two. Without `to` it is whoever
- * is dialled at that port: one who owns the network between kube-apiserver and etcd owns the way to every member.
+ * is dialled at that port: one who owns the network between kube-apiserver and etcd owns the way to every member. Without
+ * `from` it is whoever dials: members of etcd dial each other.
  */
-export type LinkName = Pick<Link, 'from'> & { to?: string; port?: number }
+export type LinkName = LinkFilter
 
 export type { AuthorityName, MintedCertificate, Signer }
 

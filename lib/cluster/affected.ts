@@ -9,7 +9,7 @@ export interface Affected {
 }
 
 /**
- * Whether a change leaves Secrets behind that nobody can read any more. One of them keeps kube-apiserver from ever being
+ * Whether a change leaves objects behind that nobody can read any more. One of them keeps kube-apiserver from ever being
  * ready (recorded), so such a posture needs a store of its own.
  */
 export function leavesSealed(before: readonly RenderedHost[], after: readonly RenderedHost[]): boolean {
@@ -20,7 +20,9 @@ export function leavesSealed(before: readonly RenderedHost[], after: readonly Re
     const file = flag && [...host!.files.keys()].find((path) => flag.endsWith(path))
     return file === undefined ? '' : (host!.files.get(file) ?? '')
   }
-  return sealed(before) !== '' && sealed(before) !== sealed(after)
+  if (sealed(before) === sealed(after)) return false
+  // What was never sealed stays readable as long as identity is among the providers.
+  return sealed(before) !== '' || !/^\s*- identity:/m.test(sealed(after))
 }
 
 export function affectedBy(before: readonly RenderedHost[], after: readonly RenderedHost[]): Affected {

@@ -175,12 +175,19 @@ export class Cluster {
     hosts: Record<string, string>
     apiserver: string
     etcd: string[]
+    etcdPeers: string[]
     own: { face: string; back: string; loop: string }
   } {
     const { plan, posture } = this.#parts
     const { face, back, loop } = plan.host(standsOn)
     const hosts = Object.fromEntries(posture.hosts.map(({ name }) => [name, plan.host(name).face]))
-    return { hosts, apiserver: this.#operator.client.server, etcd: this.#etcdServers(), own: { face, back, loop } }
+    return {
+      hosts,
+      apiserver: this.#operator.client.server,
+      etcd: this.#urlsOf('kube-apiserver', 'etcd-servers'),
+      etcdPeers: this.#urlsOf('etcd', 'initial-advertise-peer-urls'),
+      own: { face, back, loop },
+    }
   }
 
   /** Copies what the tap on a link has recorded so far. @throws Error `[tap_missing]` where nobody asked for that tap. */
@@ -280,15 +287,28 @@ export class Cluster {
       witness: (tool, facts) => this.#parts.components.hear(tool, facts),
       loopOf: (name) => this.plan.host(name).loop,
       mint: (wanted) => this.mint(wanted),
+      store: () => ({
+        endpoints: this.#urlsOf('kube-apiserver', 'etcd-servers'),
+        ...keyPairIn(join(folder, 'pki'), 'apiserver-etcd-client'),
+      }),
     })
   }
 
-  #etcdServers(): string[] {
-    const flag = '--etcd-servers='
+  /** What a flag says in every launch of a component. */
+  #urlsOf(component: 'kube-apiserver' | 'etcd', flag: string): string[] {
     const launches = this.#parts.rendered.flatMap((host) => host.launches)
-    const args = launches.find(({ component }) => component === 'kube-apiserver')?.args ?? []
-    return (args.find((arg) => arg.startsWith(flag))?.slice(flag.length) ?? '').split(',').filter(Boolean)
+    const values = launches
+      .filter((launch) => launch.component === component)
+      .map(({ args }) => args.find((arg) => arg.startsWith(`--${flag}=`))?.slice(flag.length + 3) ?? '')
+    return [...new Set(values.join(',').split(','))].filter(Boolean)
   }
+}
+
+/** A pair on a host's disk, where there is one. */
+function keyPairIn(folder: string, name: string): { keyPair?: KeyPair } {
+  const [cert, key] = ['crt', 'key'].map((kind) => join(folder, `${name}.${kind}`))
+  if (!existsSync(cert!) || !existsSync(key!)) return {}
+  return { keyPair: { cert: readFileSync(cert!, 'utf8'), key: readFileSync(key!, 'utf8') } }
 }
 
 export function linkKey({ from = '*', to = '*', port }: LinkFilter): string {

@@ -1,4 +1,5 @@
 /** The honest administrator of a range: plants canaries, looks what became of them, and does an administrator's work. */
+import { etcdClient, type EtcdClient } from '../etcd/client.ts'
 import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
 import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
@@ -26,22 +27,34 @@ export interface OperatorOptions {
   loopOf?: (host: string) => string
   /** Hears what an honest person's tools decided. */
   witness?: (tool: string, facts: WitnessFacts) => void
+  /** Where etcd is, and what opens it: kube-apiserver's own pair. */
+  store?: () => { endpoints: readonly string[]; keyPair?: KeyPair }
   /** Has a certificate made, as an administrator who runs the cluster's CA can. */
   mint?: (wanted: MintedCertificate) => Promise<KeyPair>
 }
 
 const POD_DEADLINE_MS = 8000
 const OBJECT_DEADLINE_MS = 5000
+const STORE_TIMEOUT_MS = 2000
 const POLL_MS = 40
 
 export class Operator {
   readonly client: KubeClient
   readonly #options: OperatorOptions
   readonly #couriers = new Set<string>()
+  #store: EtcdClient | undefined
 
   constructor(options: OperatorOptions) {
     this.#options = options
     this.client = new KubeClient({ kubeconfig: options.kubeconfig, userAgent: 'mtls-range-operator' })
+  }
+
+  /** `etcdctl`, with kube-apiserver's pair: what an administrator is left with where the API cannot read its own store. */
+  get store(): EtcdClient {
+    const { store } = this.#options
+    if (store === undefined) throw new Error('[operator_store] this operator has no way to etcd')
+    this.#store ??= etcdClient({ ...store(), insecureSkipVerify: true, timeoutMs: STORE_TIMEOUT_MS })
+    return this.#store
   }
 
   get(path: string): Promise<KubeObject> {
@@ -230,7 +243,7 @@ export class Operator {
     await this.use({ tool: 'kubectl', path, body: JSON.stringify(note), timeoutMs: 1000 })
   }
 
-  close(): Promise<void> {
-    return this.client.close()
+  async close(): Promise<void> {
+    await Promise.all([this.client.close(), this.#store?.close()])
   }
 }

@@ -6,6 +6,7 @@ import { CIPHER_CONTROLS } from './controls/cipher-controls.ts'
 import { CREDENTIAL_CONTROLS } from './controls/credential-controls.ts'
 import { ENCRYPTION_CONTROLS } from './controls/encryption-controls.ts'
 import { ETCD_CONTROLS } from './controls/etcd-controls.ts'
+import { ETCD_PEER_CONTROLS } from './controls/etcd-peer-controls.ts'
 import { KUBELET_CONTROLS } from './controls/kubelet-controls.ts'
 
 /** Every control there is, by id. */
@@ -15,6 +16,7 @@ export const CONTROLS: readonly Control[] = [
   ...ADMISSION_CONTROLS,
   ...KUBELET_CONTROLS,
   ...ETCD_CONTROLS,
+  ...ETCD_PEER_CONTROLS,
   ...ENCRYPTION_CONTROLS,
   ...CREDENTIAL_CONTROLS,
   ...CIPHER_CONTROLS,

@@ -1,5 +1,5 @@
 /** An attack in words: story, path, what each posture should answer and why, and what the last run of it came to. */
-import type { Foothold, Holding, Signer } from '../attacker/foothold.ts'
+import type { Foothold, Holding, LinkName, Signer } from '../attacker/foothold.ts'
 import type { Control } from '../posture/control.ts'
 import type { Change, Scenario, Variant } from '../scenario/scenario.ts'
 import type { Expectation, Outcome } from '../scenario/outcome.ts'
@@ -126,16 +126,16 @@ function standsText({ stands }: Foothold): string {
     case 'host':
       return `as root on ${stands.host}`
     case 'tap':
-      return `listening on ${stands.link.from} -> ${stands.link.to ?? 'any host'}${portText(stands.link.port)}`
+      return `listening on ${linkText(stands.link)}`
     case 'path':
-      return `where the network sends ${stands.link.from} -> ${stands.link.to ?? 'any host'}${portText(stands.link.port)}`
+      return `where the network sends ${linkText(stands.link)}`
     case 'machine':
       return `as the unprivileged uid ${stands.uid} on ${stands.host}`
   }
 }
 
-function portText(port: number | undefined): string {
-  return port === undefined ? '' : `:${port}`
+function linkText({ from = 'any host', to = 'any host', port }: LinkName): string {
+  return `${from} -> ${to}${port === undefined ? '' : `:${port}`}`
 }
 
 function holdsText({ holds }: Foothold): string {

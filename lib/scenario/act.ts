@@ -91,6 +91,7 @@ export async function act(
       tapped: stands.on === 'tap' ? stands.link : undefined,
     }
     const outcome = await conclude(cluster, variant, acted)
+    await forget(cluster, result)
     const barredStore = [disturbed, diverted].some((link) => link?.port === ETCD_PORT)
     if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) {
@@ -106,8 +107,15 @@ export async function act(
     await attacker.stop()
     tidy?.()
     rmSync(folder, { recursive: true, force: true })
-    if (staged) await unstage(cluster.operator, staged)
+    // Nothing is tidied in a cluster that is gone for good; the next act gets another.
+    if (staged && cluster.firstDead() === undefined) await unstage(cluster.operator, staged)
   }
+}
+
+/** Takes out what the attacker left in the store, past the API: one record that it cannot read spoils a whole list. */
+async function forget(cluster: Cluster, { observed }: AttackerResult): Promise<void> {
+  for (const key of new Set(observed.flatMap(({ wrote }) => wrote ?? [])))
+    await cluster.operator.store.deleteRange({ key })
 }
 
 interface Acted {

@@ -15,13 +15,24 @@ export function thiefOf(
   }
 }
 
-/** A host on the same network with a client certificate of kube-apiserver's, and its key, from the control plane's disk. */
-export function thiefOfPair(name: 'apiserver-kubelet-client' | 'front-proxy-client'): Foothold {
-  const file = (kind: 'crt' | 'key'): Holding => ({
-    stolen: `/etc/kubernetes/pki/${name}.${kind}`,
-    host: 'control-plane-1',
-  })
-  return { name, stands: { on: 'net' }, holds: { 'credential.crt': file('crt'), 'credential.key': file('key') } }
+/** A client certificate of kube-apiserver's, and its key, from the control plane's disk; or a pair from etcd-1's. */
+export function stolenPair(name: PairName, as = 'credential'): Record<string, Holding> {
+  const host = name.startsWith('etcd/') ? 'etcd-1' : 'control-plane-1'
+  const file = (kind: 'crt' | 'key'): Holding => ({ stolen: `/etc/kubernetes/pki/${name}.${kind}`, host })
+  return { [`${as}.crt`]: file('crt'), [`${as}.key`]: file('key') }
+}
+
+export type PairName =
+  | 'apiserver-kubelet-client'
+  | 'front-proxy-client'
+  | 'apiserver-etcd-client'
+  | 'etcd/healthcheck-client'
+  | 'etcd/server'
+  | 'etcd/peer'
+
+/** A host on the same network with such a pair. */
+export function thiefOfPair(name: PairName): Foothold {
+  return { name, stands: { on: 'net' }, holds: stolenPair(name) }
 }
 
 /** Code in the goal's Pod on that worker, with the token that the Pod was given. */
@@ -52,12 +63,13 @@ export function tapOn(link: LinkName): Foothold {
   return { name: 'tap', stands: { on: 'tap', link }, holds: {} }
 }
 
-/** The same tap, but the sessions' keys leaked: SSLKEYLOGFILE of the process that serves the link. */
+/** The same tap, but the sessions' keys leaked: SSLKEYLOGFILE of the process that serves the link, or of who dials. */
 export function tapWithKeys(link: LinkName): Foothold {
+  const { to, from = '' } = link
   return {
     name: 'tap with the session keys',
     stands: { on: 'tap', link },
-    holds: { keylog: { sessionKeysOf: link.to ?? link.from } },
+    holds: { keylog: { sessionKeysOf: to ?? from } },
   }
 }
 

@@ -54,8 +54,13 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
     for (const { discovered, variants } of options.selected) {
       for (const variant of discovered.scenario.variants.filter(({ id }) => variants.includes(id))) {
         const expected = expectationOf(variant, posture)
-        if (expected && 'notApplicable' in expected) add(notApplicable(discovered, variant, posture, expected))
-        else {
+        const lack = lackOf(variant, posture)
+        if (expected && 'notApplicable' in expected) {
+          const reason = expected.notApplicable
+          add(untried(discovered, variant, posture, { verdict: 'not-applicable', reason, expected }))
+        } else if (lack !== undefined) {
+          add(untried(discovered, variant, posture, { verdict: 'skipped', reason: lack }))
+        } else {
           const how = arrange(posture, variant, options.controls)
           work.add(how.clusterKey, { discovered, variant, posture, how, startedMs: 0 })
         }
@@ -243,8 +248,23 @@ function rowOf(task: Task, attack: Outcome, twin: Row['twin'], milliseconds: num
   }
 }
 
-function notApplicable(discovered: Discovered, variant: Variant, posture: Posture, expected: Expectation): Row {
-  const nothing: Outcome = { kind: 'skipped', reason: 'notApplicable' in expected ? expected.notApplicable : '' }
+/** Why an act cannot be tried there at all. */
+function lackOf({ etcdMembers = 1 }: Variant, { hosts }: Posture): string | undefined {
+  const ofTheirOwn = hosts.filter(({ role }) => role === 'etcd').length
+  // Where etcd has no hosts of its own, each host of the control plane has a member.
+  const members = ofTheirOwn || hosts.filter(({ role }) => role === 'control-plane').length
+  return members < etcdMembers ? `needs_etcd_members: ${etcdMembers}, there are ${members}` : undefined
+}
+
+/** A row of an act that was not tried. */
+function untried(
+  discovered: Discovered,
+  variant: Variant,
+  posture: Posture,
+  why: { verdict: 'not-applicable' | 'skipped'; reason: string; expected?: Expectation },
+): Row {
+  const { verdict, reason, expected } = why
+  const nothing: Outcome = { kind: 'skipped', reason }
   return {
     scenario: discovered.id,
     variant: variant.id,
@@ -252,8 +272,8 @@ function notApplicable(discovered: Discovered, variant: Variant, posture: Postur
     title: variant.title,
     attack: nothing,
     twin: { ...nothing, change: '' },
-    verdict: 'not-applicable',
-    expected,
+    verdict,
+    ...(expected ? { expected } : {}),
     milliseconds: 0,
   }
 }

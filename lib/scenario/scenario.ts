@@ -9,6 +9,7 @@ import type { Expectation } from './outcome.ts'
 import type { Goal } from './goal.ts'
 import type { Operator } from '../cluster/operator.ts'
 
+export type { Foothold } from '../attacker/foothold.ts'
 export type { Expectation } from './outcome.ts'
 export type { Goal } from './goal.ts'
 
@@ -43,6 +44,8 @@ export interface Variant {
   expect: Readonly<Record<PostureName, Expectation>>
   /** A twin for every posture, or one by posture where the deciding control differs. */
   twin: Twin | Readonly<Record<PostureName, Twin>>
+  /** Members of etcd that the act needs, where one does not do: on fewer it is skipped. */
+  etcdMembers?: number
   /** Controls whose drop changes nothing here, as ATTACKS.md section 14 says; asserted by test. */
   unmoved?: readonly string[]
 }

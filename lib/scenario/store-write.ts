@@ -1,6 +1,8 @@
 /** A right that an attacker grants itself where no authorizer looks: straight in the store. */
 import type { Loot, World } from '../attacker/world.ts'
 import type { Operator } from '../cluster/operator.ts'
+import { StatusError } from '../kube/client.ts'
+import type { KubeObject } from '../kube/object.ts'
 import type { Staged } from './scenario.ts'
 
 /** kube-apiserver serves an object that lies in etcd as JSON (recorded), whoever wrote it. */
@@ -33,8 +35,16 @@ export async function postClusterAdminBinding(world: World): Promise<Loot> {
 /** Whether the API serves the binding as an administrator sees it. */
 export async function isBound(operator: Operator, _staged: Staged, mark: string): Promise<boolean> {
   const path = `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${bindingName(mark)}`
-  const binding = (await operator.find(path)) as { subjects?: { name?: string }[] } | undefined
+  const binding = (await readable(operator, path)) as { subjects?: { name?: string }[] } | undefined
   return binding?.subjects?.some(({ name }) => name === mark) ?? false
+}
+
+/** The object, or undefined where there is none that the API can read: nobody is given what it cannot. */
+async function readable(operator: Operator, path: string): Promise<KubeObject | undefined> {
+  return operator.find(path).catch((error: unknown) => {
+    if (error instanceof StatusError && error.status === 500) return undefined
+    throw error
+  })
 }
 
 /** Object names are lower case; the mark itself stands in the subject. */

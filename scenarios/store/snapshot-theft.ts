@@ -25,7 +25,7 @@ export default scenario({
         encrypted: { kind: 'through' },
         kubeadm: { kind: 'through' },
         hardened: { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: 'k8s:enc:secretbox:v1' },
-        'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: 'k8s:enc:secretbox:v1' },
+        'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: 'k8s:enc:aesgcm:v1' },
       },
       twin: { through: { restore: 'encryption-provider' }, stopped: { weaken: 'encryption-provider' } },
     },

@@ -51,8 +51,33 @@ export const ENCRYPTION_CONTROLS: readonly Control[] = [
     title: 'what is sealed cannot be changed unnoticed (secretbox, not aescbc)',
     layer: 'at-rest',
     files: [CONFIG],
-    weaken: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )secretbox:/gm, '$1aescbc:')),
+    weaken: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )(secretbox|aesgcm):/gm, '$1aescbc:')),
     restore: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )aescbc:/gm, '$1secretbox:')),
+  },
+  {
+    id: 'encryption-bound-to-key',
+    title:
+      'what is sealed opens only under the key of etcd that it was sealed for (aesgcm, or a key management service)',
+    layer: 'crypto',
+    files: [CONFIG],
+    weaken: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )aesgcm:/gm, '$1secretbox:')),
+    restore: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )(secretbox|aescbc):/gm, '$1aesgcm:')),
+  },
+  {
+    id: 'encryption-without-identity',
+    title: 'what is not sealed is not read: no identity among the providers once all is sealed',
+    layer: 'at-rest',
+    files: [CONFIG],
+    weaken: (posture) => editConfig(posture, (text, file) => withIdentity(file, text, true)),
+    restore: (posture) => editConfig(posture, (text, file) => withIdentity(file, text, false)),
+  },
+  {
+    id: 'encryption-of-every-resource',
+    title: 'every kind of object is sealed, not Secrets alone',
+    layer: 'at-rest',
+    files: [CONFIG],
+    weaken: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )'\*\.\*'$/gm, '$1secrets')),
+    restore: (posture) => editConfig(posture, (text) => text.replace(/^(\s*- )secrets$/gm, `$1'*.*'`)),
   },
 ]
 
@@ -81,4 +106,21 @@ function moveIdentity(file: string, text: string, first: boolean): string {
     moved = true
   }
   return moved ? document.toString(YAML_STYLE) : text
+}
+
+/** `identity` at the end of every list of providers, or in none. */
+function withIdentity(file: string, text: string, present: boolean): string {
+  const { document } = new YamlFile(file, text)
+  const resources = document.get('resources')
+  let changed = false
+  for (const entry of isSeq(resources) ? resources.items : []) {
+    const providers = isMap(entry) ? entry.get('providers') : undefined
+    if (!isSeq(providers)) continue
+    const at = providers.items.findIndex((item) => isMap(item) && item.has('identity'))
+    if ((at !== -1) === present) continue
+    if (present) providers.add(document.createNode({ identity: {} }, { flow: false }))
+    else providers.items.splice(at, 1)
+    changed = true
+  }
+  return changed ? document.toString(YAML_STYLE) : text
 }

@@ -62,6 +62,8 @@ export const ETCD_CONTROLS: readonly Control[] = [
       withFlagsAtLeast(withScheme(posture, 'etcd', PEER_URLS, 'https'), 'etcd', {
         'peer-cert-file': '/etc/kubernetes/pki/etcd/peer.crt',
         'peer-key-file': '/etc/kubernetes/pki/etcd/peer.key',
+        // Members verify each other by the machine's roots without one: no quorum.
+        'peer-trusted-ca-file': peerCa(posture),
       }),
   },
   {

@@ -9,6 +9,7 @@ import { shippedPostures, loadPosture, type Posture } from '../../../lib/posture
 const NOT_BACK: Readonly<Record<string, string>> = {
   'encrypted anonymous-auth': 'encrypted says --anonymous-auth=true; restored is always --anonymous-auth=false',
   'open anonymous-auth': 'open says --anonymous-auth=true; restored is always --anonymous-auth=false',
+  'zero-trust encryption-authenticated': 'zero-trust seals with aesgcm; restored is always secretbox',
 }
 
 /** Restoring changes nothing, and why. */
@@ -28,7 +29,18 @@ const NOT_THERE: Readonly<Record<string, string>> = {
     ]),
   ),
   'open kubeconfig-server-verification': 'its kubeconfigs say http://',
+  'open etcd-peer-auto-tls': 'its members speak plain HTTP',
 }
+
+/** What even `hardened` does without. */
+const NOT_HARDENED = [
+  'etcd-client-allowed-hostname',
+  'dedicated-etcd-peer-ca',
+  'etcd-peer-allowed-cn',
+  'encryption-bound-to-key',
+  'encryption-without-identity',
+  'encryption-of-every-resource',
+]
 
 /** As hardened names them. */
 const SUITES =
@@ -97,7 +109,12 @@ const DROPPED: Readonly<Record<string, readonly string[]>> = {
   'etcd-trusted-ca-file': ['etcd (etcd-1): - --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
   'etcd-peer-client-cert-auth': ['etcd (etcd-1): - --peer-client-cert-auth=true'],
   'etcd-peer-trusted-ca-file': ['etcd (etcd-1): - --peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
-  'etcd-client-allowed-hostname': [],
+  ...Object.fromEntries(NOT_HARDENED.map((id) => [id, []])),
+  'etcd-peer-auto-tls': [
+    'etcd (etcd-1): - --peer-cert-file=/etc/kubernetes/pki/etcd/peer.crt',
+    'etcd (etcd-1): - --peer-key-file=/etc/kubernetes/pki/etcd/peer.key',
+    'etcd (etcd-1): + --peer-auto-tls=true',
+  ],
   'dedicated-etcd-ca': ['pki.yaml: + sameAs: ca'],
   'etcd-cafile': ['kube-apiserver: - --etcd-cafile=/etc/kubernetes/pki/etcd/ca.crt'],
   'encryption-provider': ['kube-apiserver: - --encryption-provider-config=/etc/kubernetes/enc/enc.yaml'],
@@ -175,13 +192,16 @@ t.test('dropping a control of hardened changes these lines and no other', async 
   t.strictSame(Object.fromEntries(dropped), DROPPED)
 })
 
-t.test('hardened holds every control but one, and restoring what it holds changes nothing', async (t) => {
-  const hardened = withEtcdMembers(await loadPosture('hardened'), 1)
-  for (const each of CONTROLS.filter(({ id }) => id !== 'etcd-client-allowed-hostname')) {
-    t.ok(each.weaken(hardened) !== hardened, `${each.id} can be dropped`)
-    t.strictSame(comparePostures(hardened, each.restore(hardened)), [], `${each.id} stands`)
-  }
-})
+t.test(
+  'hardened holds every control but those of zero-trust, and restoring what it holds changes nothing',
+  async (t) => {
+    const hardened = withEtcdMembers(await loadPosture('hardened'), 1)
+    for (const each of CONTROLS.filter(({ id }) => !NOT_HARDENED.includes(id))) {
+      t.ok(each.weaken(hardened) !== hardened, `${each.id} can be dropped`)
+      t.strictSame(comparePostures(hardened, each.restore(hardened)), [], `${each.id} stands`)
+    }
+  },
+)
 
 t.test('a restored control can be dropped again', async (t) => {
   for (const posture of await postures()) {
@@ -215,6 +235,20 @@ t.test('what a restored control needs comes with it', async (t) => {
     'etcd (etcd-1): + --client-cert-auth=true',
     'etcd (etcd-1): + --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt',
   ])
+  t.strictSame(
+    added('etcd-peer-tls').filter((line) => line.includes('peer-trusted-ca-file')),
+    ['etcd (etcd-1): + --peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
+  )
+  const kubeadm = withEtcdMembers(await loadPosture('kubeadm'), 1)
+  t.strictSame(
+    added('etcd-peer-allowed-cn', kubeadm).map((line) => line.replace(/:\d+:/, ':')),
+    ['etcd (etcd-1): + --peer-cert-allowed-cn=etcd-peer', 'pki.yaml: + commonName: etcd-peer'],
+  )
+  t.ok(
+    added('dedicated-etcd-peer-ca', kubeadm).includes(
+      'etcd (etcd-1): + --peer-trusted-ca-file=/etc/kubernetes/pki/etcd/peer-ca.crt',
+    ),
+  )
   t.ok(added('encryption-provider').includes('hosts/control-plane/etc/kubernetes/enc/enc.yaml: + the file'))
   const secure = control('apiserver-tls').restore(open)
   t.ok(comparePostures(open, secure).includes('kube-apiserver (control-plane): + --insecure-port=0'))
@@ -238,6 +272,23 @@ t.test('what a restored control needs comes with it', async (t) => {
     on: 'worker',
     usages: ['serverAuth'],
     certificate: '/var/lib/kubelet/pki/kubelet.crt',
+  })
+})
+
+t.test('zero-trust holds what hardened does without', async (t) => {
+  const zeroTrust = await loadPosture('zero-trust')
+  const lines = (id: string): string[] => [
+    ...new Set(
+      comparePostures(zeroTrust, control(id).weaken(zeroTrust)).map((line) => line.replace(/^[^:]*:(\d+:)?/, '')),
+    ),
+  ]
+  t.strictSame(Object.fromEntries(NOT_HARDENED.map((id) => [id, lines(id)])), {
+    'etcd-client-allowed-hostname': [' - --client-cert-allowed-hostname=etcd-client.kubernetes.local'],
+    'dedicated-etcd-peer-ca': [' + sameAs: etcd-ca'],
+    'etcd-peer-allowed-cn': [' - --peer-cert-allowed-cn=etcd-peer'],
+    'encryption-bound-to-key': [' - - aesgcm:', ' + - secretbox:'],
+    'encryption-without-identity': [' + - identity: {}'],
+    'encryption-of-every-resource': [` - - '*.*'`, ' + - secrets'],
   })
 })
 

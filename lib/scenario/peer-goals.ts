@@ -1,0 +1,64 @@
+/** What one can be after at etcd's peer port, whatever is sealed: the name of an object, and an election. */
+import { createHash } from 'node:crypto'
+import { forgeAppend, groupOf, takeStreams } from '../attacker/raft-peer.ts'
+import type { Loot, World } from '../attacker/world.ts'
+import type { Operator } from '../cluster/operator.ts'
+import type { Goal, Staged } from './scenario.ts'
+
+const ROLES = '/apis/rbac.authorization.k8s.io/v1/namespaces'
+const ROLE_KEYS = '/registry/roles/'
+
+/** A key of etcd holds an object's name, and nobody seals keys. */
+export const READ_A_NAME: Goal = { read: 'word', what: 'the name of an object' }
+
+let roles = 0
+
+/** An administrator creates a Role; a Role's name may have any letters. */
+export async function nameARole(operator: Operator, { namespace, canary }: Staged): Promise<void> {
+  await operator.create(`${ROLES}/${namespace}/roles`, {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: { name: `${canary}-${++roles}`, namespace },
+    rules: [],
+  })
+}
+
+/** Hears what the leader tells the others while a Role is created. */
+export function readAName(world: World): Promise<Loot> {
+  return takeStreams(world, ROLE_KEYS, () => world.meanwhile())
+}
+
+/** Terms go up by one with each election: no cluster comes by itself to one that tells the hour above and this run's mark below. */
+const MARKS = 2 ** 20
+const MOST_ELECTIONS = 20
+/** How long a forged message may take to be heard of, and an election that it sets off to end. */
+const HEARD_MS = 500
+const ELECTED_MS = 4000
+const LOOK_MS = 50
+
+export const FORCE_AN_ELECTION: Goal = { write: 'a leader overthrown', placed: isPastTerm }
+
+/** Forges a message of a term that no leader of the group has reached, which all must follow. */
+export async function forceAnElection(world: World): Promise<Loot> {
+  const group = await groupOf(world)
+  if (group) await forgeAppend(world, group, Math.floor(Date.now() / 1000) * MARKS + lowBits(world.mark))
+  return []
+}
+
+/** `etcdctl endpoint status`: whether the group has elected somebody after the forged term. */
+async function isPastTerm(operator: Operator, _staged: Staged, mark: string): Promise<boolean> {
+  const startedMs = performance.now()
+  for (let heard = false; performance.now() < startedMs + (heard ? ELECTED_MS : HEARD_MS);) {
+    const { raftTerm, leader } = await operator.store.status()
+    const past = (Number(raftTerm) % MARKS) - lowBits(mark)
+    heard ||= Number(raftTerm) > MARKS && past >= 0 && past < MOST_ELECTIONS
+    if (heard && past > 0 && leader !== 0n) return true
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+  return false
+}
+
+function lowBits(mark: string): number {
+  // Half of what there is room for, so that elections to come carry into no higher bit.
+  return createHash('sha256').update(mark).digest().readUInt32BE(0) % (MARKS / 2)
+}
