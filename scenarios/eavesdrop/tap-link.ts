@@ -4,6 +4,7 @@
  *            tap
  */
 import { tapOn, tapWithKeys } from '../../lib/scenario/footholds.ts'
+import { nameARole, READ_A_NAME } from '../../lib/scenario/peer-goals.ts'
 import type { LinkName } from '../../lib/attacker/foothold.ts'
 import { scenario, type Change, type Expectation, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
 
@@ -40,7 +41,7 @@ export default scenario({
     'kube-apiserver --tls-cert-file, etcd --cert-file, KubeletConfiguration tlsCertFile',
     'Trail of Bits 2019: "HTTPS connections are not authenticated" (kubernetes/kubernetes#81112)',
   ],
-  cis: ['1.2.24', '2.1', '4.2.9'],
+  cis: ['1.2.24', '2.1', '2.4', '4.2.9'],
   attack: ['T1040'],
   variants: [
     variant({
@@ -73,6 +74,19 @@ export default scenario({
       zeroTrust: { notApplicable: 'every kind of object is sealed before it crosses: another wall' },
       through: { restore: 'etcd-client-tls' },
     }),
+    {
+      ...variant({
+        id: 'd',
+        title: 'etcd -> etcd: what Raft tells every member, by the name that it lies under',
+        // Whoever leads, what kube-apiserver writes at the first member passes here.
+        link: { to: 'etcd-1', port: 2380 },
+        by: 'etcd',
+        goal: READ_A_NAME,
+        open: { kind: 'through' },
+        through: { restore: 'etcd-peer-tls' },
+      }),
+      etcdMembers: 3,
+    },
     variant({
       id: 'e',
       title: 'kube-scheduler -> kube-apiserver: the Pods it watches',
@@ -84,6 +98,7 @@ export default scenario({
     }),
   ],
   async meanwhile(operator, goal) {
+    if (goal.variant === 'd') return nameARole(operator, goal)
     if (goal.variant !== 'b') return
     await operator.exec({ namespace: goal.namespace, pod: goal.pod, command: ['cat'], stdin: `${goal.canary}\n` })
   },
