@@ -160,6 +160,22 @@ export class Operator {
     }
   }
 
+  /** What a component says of itself on its own machine's localhost; undefined where it does not, not even to an administrator. */
+  async metricsOf(host: string, port: number, { tls }: { tls: boolean }): Promise<string | undefined> {
+    const { address } = this.localhost(host, port)
+    const server = `${tls ? 'https' : 'http'}://${address}:${port}`
+    const { user } = this.#options.kubeconfig
+    const client = new KubeClient({ kubeconfig: { cluster: { server, insecureSkipTlsVerify: true }, user } })
+    try {
+      const { status, text } = await client.request({ path: '/metrics' })
+      return status === 200 ? text : undefined
+    } catch {
+      return undefined
+    } finally {
+      await client.close()
+    }
+  }
+
   /** Uses a tool with settings of its own at the API. Rejects with what it refused, or was refused by. */
   async use(use: ToolUse): Promise<ToolReply> {
     const { cluster, user } = this.#options.kubeconfig

@@ -167,7 +167,7 @@ function goalText(goal: Goal): string {
   if ('erase' in goal) return goal.erase === 'pod' ? `a Pod on ${goal.node} gone` : 'a Secret gone'
   if (goal.read === 'secret')
     return `a Secret's value${goal.node === undefined ? '' : ` (a Pod on ${goal.node} uses it)`}`
-  if (goal.read === 'word') return goal.what
+  if (goal.read === 'word' || goal.read === 'fact') return goal.what
   return goal.read === 'stream'
     ? `what an administrator types into a Pod on ${goal.node}`
     : `the annotation of a Pod on ${goal.node}`

@@ -188,12 +188,14 @@ async function proofOf(
     return found && !found.metadata.deletionTimestamp ? undefined : `the ${what} is gone`
   }
   if ('deny' in variant.goal) return undefined
+  const loot = result.loot.map((piece) => Buffer.from(piece, 'base64'))
+  if (variant.goal.read === 'fact') {
+    const fact = await variant.goal.known(cluster.operator)
+    return fact !== undefined && loot.some((piece) => piece.includes(fact)) ? variant.goal.what : undefined
+  }
   const canary = Buffer.from(staged.canary)
   const base64 = Buffer.from(canary.toString('base64'))
-  const holds = result.loot
-    .map((piece) => Buffer.from(piece, 'base64'))
-    .some((piece) => piece.includes(canary) || piece.includes(base64))
-  if (!holds) return undefined
+  if (!loot.some((piece) => piece.includes(canary) || piece.includes(base64))) return undefined
   if (variant.goal.read === 'word') return variant.goal.what
   return variant.goal.read === 'secret'
     ? `the Secret's value`
@@ -211,7 +213,10 @@ function evidenceOf(trial: Trial, outcome: Outcome): Evidence {
       entry.faulted ||
       trial.observed.some((seen) => seen.local === entry.callerLocal),
   )
-  const ends = new Set(mine.flatMap((entry) => [entry.wireLocal, entry.callerLocal]))
+  const ends = new Set([
+    ...mine.flatMap((entry) => [entry.wireLocal, entry.callerLocal]),
+    ...trial.observed.flatMap(({ local }) => local ?? []),
+  ])
   const joined = trial.witness.filter((line) => ends.has(line.remote) || ends.has(line.local))
   const telling = joined.filter(
     (line) =>

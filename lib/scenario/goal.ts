@@ -15,6 +15,11 @@ export type Goal =
   | { read: 'pod'; node: string }
   /** Read a canary that an honest person's tool says or shows in the course of `meanwhile`; `what` names it. */
   | { read: 'word'; what: string }
+  /**
+   * Find out a fact about the cluster that nobody told; `known` is the text that says it, as an administrator is told, or
+   * undefined where not even he is.
+   */
+  | { read: 'fact'; what: string; known: (operator: Operator) => Promise<string | undefined> }
   /** Destroy the Secret, or the Pod on that node: gone, as an administrator sees it. */
   | { erase: 'secret' }
   | { erase: 'pod'; node: string }

@@ -43,7 +43,9 @@ export async function stage(operator: Operator, variant: Variant, target?: strin
   if (node) {
     // The controller-manager makes it; admission lets no Pod in without.
     await operator.waitFor(`/api/v1/namespaces/${namespace}/serviceaccounts/default`)
-    await operator.createPod(pod(result, 'read' in goal && goal.read !== 'word' ? goal.read : 'none'))
+    await operator.createPod(
+      pod(result, 'read' in goal && goal.read !== 'word' && goal.read !== 'fact' ? goal.read : 'none'),
+    )
     await operator.waitForPod(namespace, result.pod)
   }
   return result

@@ -1,6 +1,8 @@
 /** Controls of kube-apiserver: who is let in, and what they may do. */
-import { flagOf, listFlag, withFlag, withFlagsAtLeast } from '../change-posture.ts'
+import { flagOf, listFlag, manifestsOf, withFlag, withFlagsAtLeast } from '../change-posture.ts'
+import type { Component } from '../component.ts'
 import type { Control } from '../control.ts'
+import { readManifest } from '../manifest.ts'
 import type { Posture } from '../posture.ts'
 import { authorityFile, signingAuthority } from '../signing-authority.ts'
 import { manifestPath } from './manifest-path.ts'
@@ -132,8 +134,8 @@ export const APISERVER_CONTROLS: readonly Control[] = [
     cis: ['1.4.2'],
     layer: 'tcp',
     files: [SCHEDULER],
-    weaken: (posture) => withFlag(posture, 'kube-scheduler', 'bind-address', '0.0.0.0'),
-    restore: (posture) => withFlag(posture, 'kube-scheduler', 'bind-address', '127.0.0.1'),
+    weaken: (posture) => listening(posture, 'kube-scheduler', '0.0.0.0'),
+    restore: (posture) => listening(posture, 'kube-scheduler', '127.0.0.1'),
   },
   {
     id: 'controller-manager-bind-address',
@@ -141,10 +143,21 @@ export const APISERVER_CONTROLS: readonly Control[] = [
     cis: ['1.3.7'],
     layer: 'tcp',
     files: [CONTROLLER_MANAGER],
-    weaken: (posture) => withFlag(posture, 'kube-controller-manager', 'bind-address', '0.0.0.0'),
-    restore: (posture) => withFlag(posture, 'kube-controller-manager', 'bind-address', '127.0.0.1'),
+    weaken: (posture) => listening(posture, 'kube-controller-manager', '0.0.0.0'),
+    restore: (posture) => listening(posture, 'kube-controller-manager', '127.0.0.1'),
   },
 ]
+
+const LAST_INSECURE_MINOR = 22
+
+/** Up to v1.22 there was a second port, without TLS, whose address is another flag. */
+function listening(posture: Posture, component: Component, address: string): Posture {
+  const [file] = manifestsOf(posture, component)
+  const version = file === undefined ? undefined : readManifest(file, posture.files.get(file) ?? '')?.version
+  const bound = withFlag(posture, component, 'bind-address', address)
+  if (version === undefined || Number(version.split('.')[1]) > LAST_INSECURE_MINOR) return bound
+  return withFlag(bound, component, 'address', address === '0.0.0.0' ? undefined : address)
+}
 
 /** kube-apiserver with a certificate for kubelets, where it has none. */
 export function withKubeletClient(posture: Posture): Posture {

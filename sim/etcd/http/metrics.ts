@@ -7,6 +7,9 @@ import type { Mux } from './mux.ts'
 
 const TYPE = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
 
+/** The kernel counts in hundredths of a second. */
+const STARTED_SECONDS = Math.round(Date.now() / 10 - process.uptime() * 100) / 100
+
 export function handleMetrics(mux: Mux, member: Member): void {
   // Any method gets them.
   mux.handle('/metrics', ({ response }) => {
@@ -68,7 +71,7 @@ function seriesOf(member: Member): string {
     ['etcd_server_proposals_applied_total', status.appliedIndex],
     ['etcd_server_version', 1, `{server_version="${ETCD_VERSION}"}`],
     ['process_resident_memory_bytes', process.memoryUsage.rss()],
-    ['process_start_time_seconds', Math.round((Date.now() - process.uptime() * 1000) / 1000)],
+    ['process_start_time_seconds', STARTED_SECONDS],
   ]
   for (const { memberId, type } of alarms.get())
     gauges.push(['etcd_debugging_server_alarms', 1, `{alarm_type="${type}",server_id="${memberId.toString(16)}"}`])

@@ -229,6 +229,10 @@ t.test('what a restored control needs comes with it', async (t) => {
     'etcd (etcd-1): + --key-file=/etc/kubernetes/pki/etcd/server.key',
     'etcd (etcd-1): + --listen-client-urls=https://127.0.0.1:2379,https://192.0.2.21:2379',
   ])
+  t.strictSame(added('scheduler-bind-address'), [
+    'kube-scheduler (control-plane): + --address=127.0.0.1',
+    'kube-scheduler (control-plane): + --bind-address=127.0.0.1',
+  ])
   t.strictSame(added('etcd-client-cert-auth'), [
     'kube-apiserver (control-plane): + --etcd-certfile=/etc/kubernetes/pki/apiserver-etcd-client.crt',
     'kube-apiserver (control-plane): + --etcd-keyfile=/etc/kubernetes/pki/apiserver-etcd-client.key',
