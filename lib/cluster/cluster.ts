@@ -286,6 +286,10 @@ export class Cluster {
       faceOf: (name) => this.plan.host(name).face,
       witness: (tool, facts) => this.#parts.components.hear(tool, facts),
       loopOf: (name) => this.plan.host(name).loop,
+      openPort: async (host, port) => {
+        await this.wire.open(host, port)
+        return { address: this.plan.host(host).back, port, shut: () => this.wire.close(host, port) }
+      },
       mint: (wanted) => this.mint(wanted),
       store: () => ({
         endpoints: this.#urlsOf('kube-apiserver', 'etcd-servers'),

@@ -2,8 +2,23 @@
 import { createServer } from 'node:http'
 import type { KubeClient } from '../kube/client.ts'
 import { assertLoopback } from '../tls/loopback.ts'
+import { endsOf } from '../tls/plain.ts'
+import type { WitnessFacts } from './witness.ts'
 
-export type ProxyListen = { address: string; port: number } | { socket: string }
+/** `shut` closes what was opened for others. */
+export interface OpenPort {
+  address: string
+  port: number
+  shut?: () => Promise<void>
+}
+
+export interface ProxyOptions {
+  listen: OpenPort | { socket: string }
+  /** `--disable-filter`: whatever host is asked for. */
+  disableFilter?: boolean
+  /** Hears whom it turned away. */
+  witness?: (facts: WitnessFacts) => void
+}
 
 export interface LocalProxy {
   close(): Promise<void>
@@ -12,10 +27,15 @@ export interface LocalProxy {
 /** kubectl's own default, `--accept-hosts`: a page in a browser that was rebound to this address sends its own name. */
 const ACCEPTED_HOSTS = /^localhost$|^127(\.\d+){3}$|^\[::1\]$/
 
-export async function openLocalProxy(client: KubeClient, listen: ProxyListen): Promise<LocalProxy> {
+export async function openLocalProxy(
+  client: KubeClient,
+  { listen, disableFilter = false, witness = () => {} }: ProxyOptions,
+): Promise<LocalProxy> {
   const server = createServer((request, response) => {
     const host = (request.headers.host ?? '').replace(/:\d+$/, '')
-    if (!ACCEPTED_HOSTS.test(host)) {
+    if (!disableFilter && !ACCEPTED_HOSTS.test(host)) {
+      const [layer, code] = ['app', 'Forbidden'] as const
+      witness({ about: 'request', decision: 'refuse', ...endsOf(request.socket), layer, code, text: `Host: ${host}` })
       response.writeHead(403, { 'Content-Type': 'text/plain' }).end('Forbidden')
       return
     }
@@ -32,11 +52,13 @@ export async function openLocalProxy(client: KubeClient, listen: ProxyListen): P
       server.listen(listen.port, listen.address, resolve)
     }
   })
+  // It ends with the run at the latest.
+  server.unref()
   return {
-    close: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections()
-        server.close(() => resolve())
-      }),
+    async close() {
+      if ('shut' in listen) await listen.shut?.()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
   }
 }

@@ -6,7 +6,7 @@ import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { discoverCluster, hashOf, type JoinOptions } from './join-discovery.ts'
-import { openLocalProxy, type LocalProxy, type ProxyListen } from './local-proxy.ts'
+import { openLocalProxy, type LocalProxy, type OpenPort, type ProxyOptions } from './local-proxy.ts'
 import type { MintedCertificate } from './minted-certificate.ts'
 import { useTool, type ToolReply, type ToolUse } from './tool.ts'
 import type { WitnessFacts } from './witness.ts'
@@ -29,6 +29,8 @@ export interface OperatorOptions {
   witness?: (tool: string, facts: WitnessFacts) => void
   /** Where etcd is, and what opens it: kube-apiserver's own pair. */
   store?: () => { endpoints: readonly string[]; keyPair?: KeyPair }
+  /** Opens a port of a host's face, and says where to listen for what comes there. */
+  openPort?: (host: string, port: number) => Promise<OpenPort>
   /** Has a certificate made, as an administrator who runs the cluster's CA can. */
   mint?: (wanted: MintedCertificate) => Promise<KeyPair>
 }
@@ -206,9 +208,20 @@ export class Operator {
     return this.#options.mint(wanted)
   }
 
+  /** Where an administrator's tool listens on a host that is told to listen everywhere: others reach it by the host's face. */
+  async everywhere(host: string, port: number): Promise<OpenPort> {
+    const { openPort } = this.#options
+    if (openPort === undefined) throw new Error('[operator_port] this operator has no network to listen on')
+    return openPort(host, port)
+  }
+
   /** `kubectl proxy`: whoever reaches it is the administrator. */
-  async proxy(listen: ProxyListen): Promise<LocalProxy> {
-    return openLocalProxy(this.client, listen)
+  async proxy(options: Omit<ProxyOptions, 'witness'>): Promise<LocalProxy> {
+    const { witness } = this.#options
+    return openLocalProxy(this.client, {
+      ...options,
+      ...(witness ? { witness: (facts) => witness('kubectl', facts) } : {}),
+    })
   }
 
   /** `kubeadm join` as far as the discovery: which cluster the machine would take for its own. */

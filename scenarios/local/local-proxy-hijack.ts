@@ -1,25 +1,51 @@
 /**
- * uid 64002 of the machine  --http, 127.0.0.1:8001-->  kubectl proxy of its administrator  --TLS-->  kube-apiserver
+ * uid 64002 of the machine   --http, 127.0.0.1:8001-->  kubectl proxy of its administrator  --TLS-->  kube-apiserver
+ * a host of the network      --http, port 8001------->
+ * a page in his own browser  --http, 127.0.0.1:8001-->
  */
 
 import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import type { LocalProxy } from '../../lib/cluster/local-proxy.ts'
-import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
+import type { Operator } from '../../lib/cluster/operator.ts'
+import { STRANGER } from '../../lib/scenario/footholds.ts'
+import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
 
 const NEIGHBOUR_UID = 64002
+const BROWSER_UID = 64003
+const HOST = 'control-plane-1'
 const PORT = 8001
-const [TCP, SOCKET] = ['--port=8001', '--unix-socket']
+const TCP = '--port=8001'
+const SOCKET = '--unix-socket'
+const EVERYWHERE = '--address=0.0.0.0'
+const UNFILTERED = '--disable-filter'
 const through: Expectation = { kind: 'through' }
+const filtered: Expectation = { kind: 'stopped', by: 'kubectl', layer: 'app', code: 'Forbidden' }
 
+/** By the address of the host's localhost: one at a time there. */
 const proxies = new Map<string, LocalProxy>()
+
+async function proxyAs(operator: Operator, { target, secret }: Staged): Promise<void> {
+  const loop = operator.localhost(HOST, PORT)
+  await proxies.get(loop.address)?.close()
+  proxies.delete(loop.address)
+  if (target === SOCKET) {
+    await (await operator.proxy({ listen: { socket: `\0mtls-range-${loop.address}-${secret}` } })).close()
+    return
+  }
+  const listen = target === EVERYWHERE ? await operator.everywhere(HOST, PORT) : loop
+  proxies.set(loop.address, await operator.proxy({ listen, disableFilter: target === UNFILTERED }))
+}
 
 export default scenario({
   title: `Borrow the administrator's tunnel`,
   story: `An administrator runs kubectl proxy on a shared machine. At its local end it asks nobody who he is: another user of the machine has
-the administrator's rights while it runs. A socket in a folder of the administrator's own has an owner; a port has none.`,
+the administrator's rights while it runs. A socket in a folder of the administrator's own has an owner; a port has none. What it does
+look at is the Host that is asked for, which a page in a browser cannot choose, as its own name was made to mean 127.0.0.1; anybody else
+says localhost.`,
   refs: [
-    'kubectl proxy --port, --unix-socket',
+    'kubectl proxy --port, --address, --unix-socket, --accept-hosts, --disable-filter',
     'KHV049',
+    'CVE-2018-1098, CVE-2018-1099 (the same of etcd)',
     'kubernetes.io/docs/tasks/extend-kubernetes/http-proxy-access-api/',
   ],
   attack: ['T1133', 'T1563'],
@@ -29,7 +55,7 @@ the administrator's rights while it runs. A socket in a folder of the administra
       title: 'another user of the same machine',
       foothold: {
         name: 'neighbour',
-        stands: { on: 'machine', host: 'control-plane-1', uid: NEIGHBOUR_UID },
+        stands: { on: 'machine', host: HOST, uid: NEIGHBOUR_UID },
         holds: {},
       },
       goal: { read: 'secret' },
@@ -37,17 +63,39 @@ the administrator's rights while it runs. A socket in a folder of the administra
       expect: { open: through, encrypted: through, kubeadm: through, hardened: through, 'zero-trust': through },
       twin: { through: { target: SOCKET } },
     },
+    {
+      id: 'b',
+      title: 'a host of the network, as the proxy listens everywhere',
+      foothold: STRANGER,
+      goal: { read: 'secret' },
+      target: EVERYWHERE,
+      expect: { open: through, encrypted: through, kubeadm: through, hardened: through, 'zero-trust': through },
+      twin: { through: { target: TCP } },
+    },
+    {
+      id: 'c',
+      title: `a page in the administrator's browser, whose name means 127.0.0.1 by now`,
+      foothold: {
+        name: 'page',
+        stands: { on: 'machine', host: HOST, uid: BROWSER_UID },
+        holds: {},
+      },
+      goal: { read: 'secret' },
+      target: TCP,
+      expect: { open: filtered, encrypted: filtered, kubeadm: filtered, hardened: filtered, 'zero-trust': filtered },
+      twin: { stopped: { target: UNFILTERED } },
+    },
   ],
-  async meanwhile(operator, { target, secret }) {
-    const listen = operator.localhost('control-plane-1', PORT)
-    await proxies.get(listen.address)?.close()
-    proxies.delete(listen.address)
-    if (target === TCP) proxies.set(listen.address, await operator.proxy(listen))
-    else await (await operator.proxy({ socket: `\0mtls-range-${listen.address}-${secret}` })).close()
+  async meanwhile(operator, goal) {
+    await proxyAs(operator, goal)
   },
-  async attempt(world) {
+  async attempt(world, variant) {
     await world.meanwhile()
-    const path = secretPath(world.goal)
-    return [(await world.request(`http://${world.network.own.loop}:${PORT}`, { path })).body]
+    const { own, hosts } = world.network
+    const address = variant === 'b' ? hosts[HOST] : own.loop
+    // A browser says the name that the page came by.
+    const name = variant === 'c' ? 'page.example' : 'localhost'
+    const request = { path: secretPath(world.goal), headers: { Host: `${name}:${PORT}` } }
+    return [(await world.request(`http://${address}:${PORT}`, request)).body]
   },
 })
