@@ -15,6 +15,13 @@ export function thiefOf(
   }
 }
 
+/** Somebody with a copy of a member's disk. */
+export const DISK_THIEF: Foothold = {
+  name: 'disk thief',
+  stands: { on: 'net' },
+  holds: { etcd: { stolenFolder: '/var/lib/etcd', host: 'etcd-1' } },
+}
+
 /** A client certificate of kube-apiserver's, and its key, from the control plane's disk; or a pair from etcd-1's. */
 export function stolenPair(name: PairName, as = 'credential'): Record<string, Holding> {
   const host = name.startsWith('etcd/') ? 'etcd-1' : 'control-plane-1'

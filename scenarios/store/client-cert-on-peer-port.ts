@@ -1,11 +1,11 @@
 /**
  * kube-apiserver's etcd client certificate  --TLS-->  etcd's peer port  --x-->  every write of the cluster
  */
+import { ETCD_THIEF } from '../../lib/scenario/etcd-thief.ts'
 import { thiefOfPair } from '../../lib/scenario/footholds.ts'
 import { FORCE_AN_ELECTION, forceAnElection, nameARole, READ_A_NAME, readAName } from '../../lib/scenario/peer-goals.ts'
 import { scenario, type Expectation, type Foothold, type Variant } from '../../lib/scenario/scenario.ts'
 
-const THIEF = thiefOfPair('apiserver-etcd-client')
 /** A member's own certificate names its addresses. */
 const AWAY: Foothold = { ...thiefOfPair('etcd/peer'), name: `etcd-1's pair on another host` }
 const AT_HOME: Foothold = { ...AWAY, name: 'etcd-1 itself', stands: { on: 'host', host: 'etcd-1' } }
@@ -15,7 +15,7 @@ const UNKNOWN: Expectation = { kind: 'stopped', by: 'etcd', layer: 'tls-alert', 
 const CLOSED: Expectation = { kind: 'stopped', by: 'etcd', layer: 'tls-alert', code: 'close_notify' }
 
 const AS_A_CLIENT: Omit<Variant, 'id' | 'title' | 'goal'> = {
-  foothold: THIEF,
+  foothold: ETCD_THIEF,
   etcdMembers: 3,
   expect: {
     open: NO_TLS,

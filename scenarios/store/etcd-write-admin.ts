@@ -1,17 +1,10 @@
 /**
  * an etcd client's stolen pair  --TLS-->  etcd  --x-->  kube-apiserver believes what it reads there
  */
-import { bearerOf, thiefOfPair, type PairName } from '../../lib/scenario/footholds.ts'
+import { ETCD_THIEF, NOTHING_STOLEN, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
+import { thiefOfPair, type PairName } from '../../lib/scenario/footholds.ts'
 import { isBound, putClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
-
-const NOTHING_STOLEN = { notApplicable: 'etcd asks nobody for a certificate: there is nothing to steal' }
-const SELF_SIGNED = bearerOf('the same name, signed by itself', {
-  signedBy: 'self',
-  commonName: 'kube-apiserver-etcd-client',
-  usages: ['clientAuth'],
-  dnsNames: ['etcd-client.kubernetes.local'],
-})
 
 const OPENS: Variant['expect'] = {
   open: NOTHING_STOLEN,
@@ -29,7 +22,7 @@ function erasing(id: string, name: PairName, title: string, zeroTrust: Expectati
     foothold: thiefOfPair(name),
     goal: { erase: 'secret' },
     expect: { ...OPENS, 'zero-trust': zeroTrust },
-    twin: { through: { foothold: SELF_SIGNED }, stopped: { weaken: 'etcd-client-allowed-hostname' } },
+    twin: { through: { foothold: SELF_SIGNED_ETCD_CLIENT }, stopped: { weaken: 'etcd-client-allowed-hostname' } },
   }
 }
 
@@ -47,13 +40,13 @@ below the API. Where everything is sealed and nothing else is read, the same wri
     {
       id: 'client',
       title: `kube-apiserver's own pair: Put of a ClusterRoleBinding to cluster-admin`,
-      foothold: thiefOfPair('apiserver-etcd-client'),
+      foothold: ETCD_THIEF,
       goal: { write: 'a ClusterRoleBinding to cluster-admin', placed: isBound },
       expect: {
         ...OPENS,
         'zero-trust': { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: 'InternalError' },
       },
-      twin: { through: { foothold: SELF_SIGNED }, stopped: { weaken: 'encryption-of-every-resource' } },
+      twin: { through: { foothold: SELF_SIGNED_ETCD_CLIENT }, stopped: { weaken: 'encryption-of-every-resource' } },
     },
     erasing('healthcheck', 'etcd/healthcheck-client', `the health check's pair: a Secret is gone`, { kind: 'through' }),
     erasing('server', 'etcd/server', `the server's own pair: a Secret is gone`, {

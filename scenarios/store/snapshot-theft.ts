@@ -1,6 +1,7 @@
 /**
  * a copy of etcd's data directory  --offline-->  the Secret's record
  */
+import { DISK_THIEF } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 import { readStolenStore } from '../../lib/attacker/stolen-store.ts'
 
@@ -14,11 +15,7 @@ export default scenario({
     {
       id: 'a',
       title: 'the data directory alone',
-      foothold: {
-        name: 'disk thief',
-        stands: { on: 'net' },
-        holds: { etcd: { stolenFolder: '/var/lib/etcd', host: 'etcd-1' } },
-      },
+      foothold: DISK_THIEF,
       goal: { read: 'secret' },
       expect: {
         open: { kind: 'through' },
