@@ -88,6 +88,16 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     },
     held: (name) => readFile(join(folder, name)),
     heldPath: (name) => join(folder, name),
+    readOfProcess: async (pid, what) => {
+      const path = `/proc/${pid}/${what}`
+      try {
+        return await readFile(path)
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code === 'EACCES' || code === 'EPERM') observe({ layer: 'os', code, text: path })
+        return undefined
+      }
+    },
     readAsUser: (path) => onMachine(path, (real) => readFile(real)),
     writeAsUser: async (path, text) =>
       (await onMachine(path, (real) => writeFile(real, text).then(() => true))) ?? false,

@@ -111,6 +111,8 @@ export interface World {
   readAsUser(path: string): Promise<Buffer | undefined>
   /** Puts a file on the machine that the attacker is a user of, or root of; the system's word is noted where it may not. */
   writeAsUser(path: string, text: string): Promise<boolean>
+  /** What the system shows this user of another process; its word is noted where it does not. Undefined for one that is gone. */
+  readOfProcess(pid: string, what: 'cmdline' | 'environ'): Promise<Buffer | undefined>
   /** Notes something seen that no verb noted by itself. */
   observe(observation: Observation): void
 }

@@ -290,6 +290,7 @@ export class Cluster {
         await this.wire.open(host, port)
         return { address: this.plan.host(host).back, port, shut: () => this.wire.close(host, port) }
       },
+      watch: (pid) => this.watch(pid),
       mint: (wanted) => this.mint(wanted),
       store: () => ({
         endpoints: this.#urlsOf('kube-apiserver', 'etcd-servers'),

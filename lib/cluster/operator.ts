@@ -8,6 +8,7 @@ import type { KubeObject } from '../kube/object.ts'
 import { discoverCluster, hashOf, type JoinOptions } from './join-discovery.ts'
 import { openLocalProxy, type LocalProxy, type OpenPort, type ProxyOptions } from './local-proxy.ts'
 import type { MintedCertificate } from './minted-certificate.ts'
+import { startProgram, type Program, type ProgramOrder } from './program.ts'
 import { useTool, type ToolReply, type ToolUse } from './tool.ts'
 import type { WitnessFacts } from './witness.ts'
 
@@ -31,6 +32,8 @@ export interface OperatorOptions {
   store?: () => { endpoints: readonly string[]; keyPair?: KeyPair }
   /** Opens a port of a host's face, and says where to listen for what comes there. */
   openPort?: (host: string, port: number) => Promise<OpenPort>
+  /** Tells the janitor of a process that must not outlive the run. */
+  watch?: (pid: number) => void
   /** Has a certificate made, as an administrator who runs the cluster's CA can. */
   mint?: (wanted: MintedCertificate) => Promise<KeyPair>
 }
@@ -44,6 +47,7 @@ export class Operator {
   readonly client: KubeClient
   readonly #options: OperatorOptions
   readonly #couriers = new Set<string>()
+  readonly #programs: Program[] = []
   #store: EtcdClient | undefined
 
   constructor(options: OperatorOptions) {
@@ -253,6 +257,17 @@ export class Operator {
     if (this.#couriers.delete(name)) await this.delete(`/api/v1/namespaces/${namespace}/pods/${name}`)
   }
 
+  /** Starts a program on a machine; it runs until the goal is taken away. */
+  async runProgram(order: ProgramOrder): Promise<void> {
+    const program = await startProgram(order)
+    this.#options.watch?.(program.pid)
+    this.#programs.push(program)
+  }
+
+  async stopPrograms(): Promise<void> {
+    await Promise.all(this.#programs.splice(0).map((program) => program.stop()))
+  }
+
   /** Has a kubelet speak to the API of a bearer token that it was shown, and ask for the goal's Secret anew. */
   async makeKubeletTalk(goal: {
     namespace: string
@@ -273,6 +288,6 @@ export class Operator {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.client.close(), this.#store?.close()])
+    await Promise.all([this.client.close(), this.#store?.close(), this.stopPrograms()])
   }
 }
