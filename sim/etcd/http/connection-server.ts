@@ -38,7 +38,10 @@ export function connectionServer(options: ConnectionServerOptions): ServeConnect
     if (isBare) refuseRequest(request.socket, ': missing required Host header')
     else http?.(request, response, callersOfSockets.get(request.socket)!)
   })
-  http1.on('clientError', (_, socket) => refuseRequest(socket))
+  http1.on('clientError', (error: Error & { rawPacket?: Buffer }, socket) => {
+    if (error.rawPacket?.toString('latin1').startsWith(HTTP2_PREFACE)) refusePreface(socket)
+    else refuseRequest(socket)
+  })
   const http2 = createHttp2Server({
     settings: { maxConcurrentStreams: options.maxConcurrentStreams || 0xffffffff },
   })
@@ -88,6 +91,15 @@ function secureHead(cors: readonly string[], { origin }: IncomingHttpHeaders): G
 function serveCompat(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, http: HttpServer, caller: Caller): void {
   const request = new Http2ServerRequest(stream, headers, {}, [])
   http(request as unknown as IncomingMessage, new Http2ServerResponse(stream) as unknown as ServerResponse, caller)
+}
+
+const HTTP2_PREFACE = 'PRI * HTTP/2.0\r\n\r\n'
+
+/** What net/http's ServeMux says to a request for `*`, as which an HTTP/1 server reads the beginning of HTTP/2. */
+function refusePreface(socket: Duplex): void {
+  if (!socket.writable) return void socket.destroy()
+  const date = new Date().toUTCString()
+  socket.end(`HTTP/1.1 400 Bad Request\r\nConnection: close\r\nDate: ${date}\r\nContent-Length: 0\r\n\r\n`)
 }
 
 /** net/http's words (server.go, badRequestError). */

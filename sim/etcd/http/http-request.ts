@@ -18,7 +18,7 @@ export type HttpHandler = (exchange: HttpExchange) => void | Promise<void>
 export type HttpServer = (request: IncomingMessage, response: ServerResponse, caller: Caller) => void
 
 /** net/http's http.Error: plain text with a line's end, never taken for anything else. */
-export function refuse({ response }: HttpExchange, status: number, text: string): void {
+export function refuse({ response }: Pick<HttpExchange, 'response'>, status: number, text: string): void {
   const body = `${text}\n`
   response.statusCode = status
   response.setHeader('content-type', 'text/plain; charset=utf-8')

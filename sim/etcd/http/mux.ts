@@ -25,14 +25,16 @@ export class Mux {
 }
 
 /** Go's path.Clean, with the slash at the end kept. */
-function cleanPath(path: string): string {
+export function cleanPath(path: string): string {
   const rooted = path.startsWith('/') ? path : `/${path}`
   const clean = posix.normalize(rooted).replace(/\/$/, '') || '/'
   return rooted.endsWith('/') && clean !== '/' ? `${clean}/` : clean
 }
 
+type Asked = Pick<HttpExchange, 'request' | 'response' | 'query'>
+
 /** http.Redirect with 307: a page for those who read, which a POST does not. */
-function redirect({ request, response, query }: HttpExchange, path: string): void {
+export function redirect({ request, response, query }: Asked, path: string): void {
   const target = encodeURI(path) + (query.size > 0 ? `?${query.toString()}` : '')
   response.statusCode = 307
   response.setHeader('location', target)
@@ -61,6 +63,6 @@ function splitOnce(text: string, by: string): [string, string] {
   return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-export function badRequest(exchange: HttpExchange): void {
+export function badRequest(exchange: Pick<HttpExchange, 'response'>): void {
   refuse(exchange, 400, '400 Bad Request')
 }

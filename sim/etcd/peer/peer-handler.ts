@@ -1,5 +1,6 @@
 /** What a member answers on its peer port: rafthttp's paths, /members, /version and what members ask each other besides. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { badRequest, cleanPath, redirect, targetOf } from '../http/mux.ts'
 import { log, type Fields } from '../log.ts'
 import { hexOf, type Message, type NodeId } from '../raft/message.ts'
 import { headerProblem, idOf, one, type PeerIdentity } from './identity.ts'
@@ -45,7 +46,10 @@ export function peerHandler(host: PeerHost): Handler {
   return (request, response) => {
     // Go's server says nothing of how long it keeps a connection.
     response.removeHeader('Connection')
-    const path = new URL(request.url ?? '/', 'http://etcd').pathname
+    const target = targetOf(request.url ?? '/')
+    if (!target) return badRequest({ response })
+    const path = cleanPath(target.path)
+    if (path !== target.path) return redirect({ request, response, query: target.query }, path)
     handle(host, request, response, path).catch((error: unknown) => {
       log('warn', 'http: panic serving', { error: error instanceof Error ? error.message : String(error) })
       response.destroy()

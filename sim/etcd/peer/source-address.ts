@@ -1,6 +1,8 @@
 /** Whether a peer's certificate covers the address it dials from (client/pkg/transport/listener_tls.go, checkCertSAN). */
 import { getServers } from 'node:dns'
+import { isIP } from 'node:net'
 import { readFileSync } from 'node:fs'
+import { addressBytes } from '../../../lib/x509/der-writer.ts'
 import { hostnameProblem } from '../../../lib/x509/hostname.ts'
 import type { Certificate } from '../../../lib/x509/parse.ts'
 
@@ -25,7 +27,9 @@ export function sourceAddressProblem(leaf: Certificate, address: string, hosts =
   if (dnsNames.some(isOwn)) return undefined
   const known = new Set([...names.values()].flat())
   const unknown = dnsNames.findLast((name) => !name.startsWith('*.') && !known.has(name))
-  const why = unknown === undefined ? '' : ` (lookup ${unknown} on ${resolver()}: no such host)`
+  // What no name server knows: the last name that was asked for, or else whose address it is.
+  const asked = unknown ?? (own.length === 0 ? reverseName(address) : undefined)
+  const why = asked === undefined ? '' : ` (lookup ${asked} on ${resolver()}: no such host)`
   return `tls: ${JSON.stringify(address)} does not match any of DNSNames [${dnsNames.map((name) => JSON.stringify(name)).join(' ')}]${why}`
 }
 
@@ -44,6 +48,16 @@ function namesByAddress(hosts: string): Map<string, string[]> {
     if (address !== '') names.set(address, [...(names.get(address) ?? []), ...own])
   }
   return names
+}
+
+/** `9.0.0.127.in-addr.arpa.` (net's reverseaddr) */
+function reverseName(address: string): string {
+  if (isIP(address) === 4) return `${address.split('.').toReversed().join('.')}.in-addr.arpa.`
+  const nibbles = [...addressBytes(address)].flatMap((byte) => [byte >> 4, byte & 15])
+  return `${nibbles
+    .toReversed()
+    .map((each) => each.toString(16))
+    .join('.')}.ip6.arpa.`
 }
 
 /** As Go names it in such a text. */

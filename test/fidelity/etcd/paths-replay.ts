@@ -1,7 +1,9 @@
-/** Puts the recorded HTTP requests of paths.json to our member: every path of its client and metrics ports. */
+/** Puts the recorded HTTP requests of paths.json to our member: every path of its ports. */
 import { request as askHttp, type IncomingMessage } from 'node:http'
 import { request as askHttps } from 'node:https'
 import type { JsonValue } from '../../../lib/etcd/proto-json.ts'
+import { clusterIdOf, memberIdOf } from '../../../sim/etcd/cluster/members.ts'
+import { hexOf } from '../../../sim/etcd/raft/message.ts'
 import { flagSet, MemberPlace, MemberProcess } from './member-process.ts'
 import { RecordedPki } from './recorded-pki.ts'
 import { same } from './replay-target.ts'
@@ -13,7 +15,7 @@ export interface PathRow {
   credential?: string
   /** Version, where it is asked over TLS. */
   tls?: '1.2' | '1.3'
-  request: { method: string; path: string; headers?: Record<string, string>; body?: string }
+  request: { method: string; path: string; headers?: Record<string, string>; body?: string; body_hex?: string }
   /** `cors`: the headers that allow every origin are there as well. */
   answer: { status: number; cors?: boolean; headers: Record<string, string>; body: string }
 }
@@ -40,8 +42,17 @@ export class PathsReplay {
     this.#members.set(row.flagSet, this.#members.get(row.flagSet) ?? start(row.flagSet))
     const { answer } = row
     const { place, pki } = await this.#members.get(row.flagSet)!
-    const got = await ask(row, place.ports.get(row.port)!, pki)
-    const wanted = { ...answer, headers: { ...answer.headers, ...(answer.cors ? EVERYBODY : {}) } }
+    const { cluster, member } = idsOf(place, row.flagSet)
+    const filled = (text: string): string =>
+      text
+        .replaceAll(/\$(peer|client)\b/g, (_, port: string) => place.fill(`{${port}}`))
+        .replaceAll('$cluster_hex', cluster)
+        .replaceAll('$m1_hex', member)
+        .replaceAll('$m1_id', String(BigInt(`0x${member}`)))
+    const got = await ask(row, place.ports.get(row.port)!, pki, filled)
+    const named = Object.entries({ ...answer.headers, ...(answer.cors ? EVERYBODY : {}) })
+    const headers = Object.fromEntries(named.map(([name, value]) => [name, filled(value)]))
+    const wanted = { ...answer, headers, body: filled(answer.body) }
     const agrees =
       got.status === wanted.status && same(wanted.headers, got.headers) && same(bodyOf(wanted.body), bodyOf(got.body))
     return agrees ? undefined : { expected: JSON.stringify(wanted), got: JSON.stringify(got) }
@@ -56,6 +67,17 @@ export class PathsReplay {
   }
 }
 
+const ADVERTISED = '--initial-advertise-peer-urls='
+
+/** In hexadecimal: a member's id is made of its peer URLs. */
+function idsOf(place: MemberPlace, set: string): { cluster: string; member: string } {
+  const url = flagSet(set)
+    .find((flag) => flag.startsWith(ADVERTISED))!
+    .slice(ADVERTISED.length)
+  const id = memberIdOf([place.fill(url)], 'etcd-cluster')
+  return { cluster: hexOf(clusterIdOf([id])), member: hexOf(id) }
+}
+
 async function start(name: string): Promise<Running> {
   const place = await MemberPlace.create()
   const pki = new RecordedPki(place.pki)
@@ -66,9 +88,16 @@ async function start(name: string): Promise<Running> {
   return { place, member, pki }
 }
 
-async function ask({ request, credential, tls }: PathRow, port: number, pki: RecordedPki): Promise<PathRow['answer']> {
-  const { method, path, headers = {}, body = '' } = request
-  const length = body === '' ? {} : { 'content-length': Buffer.byteLength(body) }
+async function ask(
+  { request, credential, tls }: PathRow,
+  port: number,
+  pki: RecordedPki,
+  filled: (text: string) => string,
+): Promise<PathRow['answer']> {
+  const { method, path, headers: given = {}, body: text = '', body_hex } = request
+  const body = body_hex === undefined ? Buffer.from(text) : Buffer.from(body_hex, 'hex')
+  const headers = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, filled(value)]))
+  const length = body.length === 0 ? {} : { 'content-length': body.length }
   const options = { host: '127.0.0.1', port, method, path, headers: { ...headers, ...length }, agent: false as const }
   const maxVersion = tls === '1.2' ? ('TLSv1.2' as const) : ('TLSv1.3' as const)
   const secure = { rejectUnauthorized: false, maxVersion, ...(credential ? pki.credential(credential) : {}) }
@@ -78,7 +107,9 @@ async function ask({ request, credential, tls }: PathRow, port: number, pki: Rec
     asked.on('response', (response: IncomingMessage) => {
       let text = ''
       response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
-      response.on('end', () => {
+      response.on('error', () => {})
+      // A body may also break off.
+      response.on('close', () => {
         const kept = Object.entries(response.headers).filter(([name]) => !OWN.has(name))
         const named = Object.fromEntries(kept.map(([name, value]) => [name, String(value)]))
         resolve({ status: response.statusCode ?? 0, headers: named, body: text })

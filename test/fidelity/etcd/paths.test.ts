@@ -1,4 +1,4 @@
-/** Every recorded HTTP request to the client and metrics ports of a single member: status, headers and body. */
+/** Every recorded HTTP request to the ports of a single member: status, headers and body. */
 import t from 'tap'
 import { holdRows } from '../hold-rows.ts'
 import { EXCEPTIONS } from './paths-exceptions.ts'
@@ -10,7 +10,7 @@ t.test('paths.json: every row agrees or is an exception with its reason', async 
   t.teardown(() => replay.end())
   await holdRows(t, {
     rows: recorded<PathRow>('paths.json'),
-    count: 130,
+    count: 186,
     exceptions: EXCEPTIONS,
     replay: (row) => replay.replay(row),
   })

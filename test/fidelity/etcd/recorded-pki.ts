@@ -64,7 +64,13 @@ export class RecordedPki {
     this.folder = folder
     for (const [issuer, name] of Object.entries(CAS)) {
       const commonName = issuer.replace(/^CN=| .*$/g, '')
-      const ca = writeCertificate({ subject: [['CN', commonName]], ...CA_PROPERTIES, key: rsaKey(issuer) })
+      const ca = writeCertificate({
+        subject: [['CN', commonName]],
+        ...CA_PROPERTIES,
+        // As kubeadm writes its own.
+        subjectAltNames: [`DNS:${commonName}`],
+        key: rsaKey(issuer),
+      })
       this.#cas.set(issuer, ca)
       this.#save(`${name}.crt`, pemOf(ca.der))
     }

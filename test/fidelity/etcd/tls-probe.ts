@@ -24,7 +24,14 @@ export interface TlsRow {
     /** A file whose CAs the client trusts; it trusts everybody without. */
     trust?: string
     raw?: string
-    http?: { method: string; path: string; version?: string; body?: string; grpc?: string }
+    http?: {
+      method: string
+      path: string
+      version?: string
+      body?: string
+      grpc?: string
+      headers?: Record<string, string>
+    }
   }
   answer: TlsAnswer & { log: LoggedRefusal[] }
 }
@@ -185,7 +192,9 @@ export class Probe {
       const answer = await askHttp2(socket, http, (error) => ends.push(error))
       const [end] = answer.status === undefined ? ends : []
       const alert = end && refusalOf(end).details.alert
-      return alert === undefined ? { ...facts, ...answer } : { tls: { ...tls!, at: 'read', alert } }
+      if (alert !== undefined) return { tls: { ...tls!, at: 'read', alert } }
+      if (answer.status !== undefined) return { ...facts, ...answer }
+      return { tls: { ...(tls ?? { handshake: 'none' }), at: 'read', close: 'closed' } }
     }
     const head = `${http.method} ${http.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n`
     const body = 'body' in http ? (http.body ?? '') : ''
@@ -200,9 +209,14 @@ export class Probe {
   /** Bytes that are no TLS. An answer of nothing but silence counts as `open` once the member has served another. */
   async #speak(raw: Socket): Promise<TlsAnswer> {
     const silent = this.#row.answer.tls?.close === 'open'
-    const ended = exchange(raw, this.#row.request.raw ?? '').then(() => 'closed')
+    let said = ''
+    const ended = exchange(raw, this.#row.request.raw ?? '').then(({ text }) => {
+      said = text
+      return 'closed'
+    })
     const other = silent ? aliveElsewhere(this.#port).then(() => 'open') : ended
-    return { tls: { handshake: 'none', at: 'read', close: await Promise.race([ended, other]) } }
+    const close = await Promise.race([ended, other])
+    return { tls: { handshake: 'none', at: 'read', close }, ...(said === '' ? {} : { raw: said }) }
   }
 }
 
@@ -232,7 +246,7 @@ async function alertOf(raw: Socket, hello: Buffer): Promise<TlsAnswer> {
 
 async function askHttp2(
   socket: Socket,
-  { method, path, grpc }: { method: string; path: string; grpc?: string },
+  { method, path, grpc, body = '', headers = {} }: NonNullable<TlsRow['request']['http']>,
   lost: (error: Error) => void,
 ): Promise<TlsAnswer> {
   const session = connectHttp2('http://x', { createConnection: () => socket })
@@ -240,6 +254,7 @@ async function askHttp2(
   const stream = session.request({
     ':method': method,
     ':path': path,
+    ...headers,
     ...(grpc ? { 'content-type': 'application/grpc', te: 'trailers' } : {}),
   })
   stream.on('error', () => {})
@@ -252,7 +267,7 @@ async function askHttp2(
   stream.on('trailers', (headers) => (grpcStatus = headers['grpc-status']))
   stream.resume()
   const message = Buffer.from(grpc ?? '', 'hex')
-  if (grpc === undefined) stream.end()
+  if (grpc === undefined) stream.end(body)
   else stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]))
   await new Promise((resolve) => void stream.once('close', resolve))
   session.destroy()

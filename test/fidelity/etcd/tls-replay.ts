@@ -20,7 +20,7 @@ export class TlsReplay {
       ? await member.lineAbout(probe.local, before).catch(() => undefined)
       : member.find(probe.local, before)
     const { log, ...expected } = row.answer
-    const [one, other] = [textOf(expected, log[0]), textOf(answer, line && loggedOf(line, place))]
+    const [one, other] = [textOf(expected, log[0]), textOf(asTold(expected, answer), line && loggedOf(line, place))]
     return one === other ? undefined : { expected: one, got: other }
   }
 
@@ -67,11 +67,32 @@ function offerOf(error: string): string {
 
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)/g
 
+/** Where and how a connection ended is not said in every row. */
+function asTold(expected: TlsAnswer, { tls, ...rest }: TlsAnswer): TlsAnswer {
+  if (!tls) return rest
+  const { at, close, ...facts } = tls
+  const { tls: told } = expected
+  return {
+    tls: {
+      ...facts,
+      ...(told?.at === undefined || at === undefined ? {} : { at }),
+      ...(told?.close === undefined || close === undefined ? {} : { close }),
+    },
+    ...rest,
+  }
+}
+
+const RESOLVER = / on \S+: no such host/g
+const DATE = /Date: [^\\]*/
+
 function textOf(answer: TlsAnswer, log: LoggedRefusal | undefined): string {
   const { tls, ...rest } = answer
   // A client that reads to the end cannot tell close_notify from a FIN.
   const close = tls?.close === undefined ? undefined : tls.close === 'open' ? 'open' : 'closed'
   const facts = tls && [tls.handshake, tls.version, tls.cipher, tls.alpn, tls.at, tls.alert, close]
   const said = log && [offerOf(log.error), log['server-name'], log['ip-addresses'], log['dns-names']]
-  return JSON.stringify({ facts, ...rest, said }).replaceAll(TIME, '$time')
+  return JSON.stringify({ facts, ...rest, said })
+    .replaceAll(TIME, '$time')
+    .replaceAll(RESOLVER, ' on $resolver: no such host')
+    .replace(DATE, 'Date: $date')
 }

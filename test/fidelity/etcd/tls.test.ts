@@ -1,4 +1,4 @@
-/** Every recorded connection to the client port of a single member: the client's outcome and the member's log line. */
+/** Every recorded connection to the ports of a single member: the client's outcome and the member's log line. */
 import t from 'tap'
 import { holdRows } from '../hold-rows.ts'
 import { recorded } from './recorded-pki.ts'
@@ -14,7 +14,7 @@ t.test('tls.json: every row agrees or is an exception with its reason', async (t
   t.teardown(() => replay.end())
   await holdRows(t, {
     rows: recorded<TlsRow>('tls.json'),
-    count: 251,
+    count: 530,
     exceptions: EXCEPTIONS,
     replay: (row) => replay.replay(row),
   })
