@@ -34,6 +34,8 @@ export interface Intercepted {
   port: number
   /** Everything that victims said and were told. */
   loot(): Loot
+  /** Each connection that was passed on, as a recording of it would hold it. */
+  recorded(): { toCallee: Buffer; toCaller: Buffer }[]
   /** The victims' certificates in DER, leaf first: public, and of no use without their keys. */
   chains(): Buffer[][]
   /** Waits until a victim has refused us, or until what was seen holds one of the words; a while at most. */
@@ -84,8 +86,19 @@ export async function intercept(options: InterceptOptions, stand: Stand): Promis
         const alert = refusal.details.alert === undefined ? {} : { alert: refusal.details.alert }
         stand.caller.observe({ local, remote: victim, code: refusal.code, text: refusal.message, ...alert })
       }
+      for (const { local, refusedOnward } of interceptor.connections) {
+        if (refusedOnward?.layer === undefined) continue
+        const { code, message: text, layer, details } = refusedOnward
+        const remote = details.remote ?? (options.relayTo === undefined ? local : new URL(options.relayTo).host)
+        stand.caller.observe({ remote, code, text, layer })
+      }
       return [...typed, ...interceptor.loot()]
     },
+    recorded: () =>
+      interceptor.connections.map(({ toCallee, toCaller }) => ({
+        toCallee: Buffer.concat(toCallee),
+        toCaller: Buffer.concat(toCaller),
+      })),
     chains: () => interceptor.connections.map(({ peerChain }) => peerChain).filter(({ length }) => length > 0),
     async seen(words) {
       const end = performance.now() + PATIENCE_MS
