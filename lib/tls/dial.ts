@@ -33,6 +33,8 @@ export interface DialOptions {
   alpn?: readonly string[]
   policy?: TlsPolicy
   timeoutMs?: number
+  /** A test's to set: recorded verdicts are those of a moment. */
+  now?: () => Date
 }
 
 const DIAL_TIMEOUT_MS = 10_000
@@ -118,7 +120,7 @@ function refuseServer(socket: TLSSocket, options: DialOptions): Refusal | undefi
   }
   const verification = options.insecureSkipVerify
     ? undefined
-    : { roots: certPool(options.caPem ?? ''), time: new Date(), host: options.serverName }
+    : { roots: certPool(options.caPem ?? ''), time: options.now?.() ?? new Date(), host: options.serverName }
   const answer = answerToServerChain(chain, verification)
   return answer.ok
     ? undefined

@@ -3,17 +3,15 @@
  * and 1.3, where a certificate is required and where it is only asked for. Needs Go on PATH; says so loudly without.
  */
 import t from 'tap'
-import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { packageRoot } from '../../../lib/settings/package-root.ts'
 import { goAlertText } from '../../../lib/tls/alerts.ts'
 import { answerToClientChain } from '../../../lib/x509/handshake-answer.ts'
 import { certPool, type CertPool } from '../../../lib/x509/pool.ts'
 import { GO_VERSION, goVersionOnPath } from '../../fuzz/go-verifier.ts'
 import { authority, listen } from '../../lib/tls/tls-world.ts'
+import { goProgram } from './go-program.ts'
 
 interface Verdict {
   ok?: true
@@ -75,7 +73,7 @@ t.test(
   async (t) => {
     const { cases } = read('x509/cases.json') as { cases: Case[] }
     const keys = read('tls/x509-keys.json') as Record<string, string>
-    const client = goClient()
+    const client = goProgram<ClientAnswer>('tlsclient')
     t.teardown(() => client.close())
     const serving = await (await authority()).server()
     let current: { roots: CertPool; time: Date; chain: string[] } | undefined
@@ -121,26 +119,4 @@ t.test(
 interface ClientAnswer {
   error?: string
   skipped?: true
-}
-
-function goClient(): { ask: (question: object) => Promise<ClientAnswer>; close: () => void } {
-  const folder = mkdtempSync(join(tmpdir(), 'mtls-range-go-'))
-  const program = join(folder, 'tlsclient')
-  const cwd = join(packageRoot(), 'test/fidelity/go')
-  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '', GODEBUG: '' }
-  execFileSync('go', ['build', '-o', program, './tlsclient'], { cwd, env, stdio: 'inherit' })
-  const child = spawn(program, { env, stdio: ['pipe', 'pipe', 'inherit'] })
-  const waiting: ((answer: ClientAnswer) => void)[] = []
-  createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.(JSON.parse(line) as ClientAnswer))
-  return {
-    ask: (question) =>
-      new Promise((resolve) => {
-        waiting.push(resolve)
-        child.stdin.write(`${JSON.stringify(question)}\n`)
-      }),
-    close: () => {
-      child.kill()
-      rmSync(folder, { recursive: true })
-    },
-  }
 }
