@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { HandshakeFront } from './handshake-front.ts'
 import { assertLoopback } from './loopback.ts'
+import { isGone } from './plain.ts'
 import type { TlsPolicy } from './policy.ts'
 import { Refusal } from './refusal.ts'
 
@@ -78,7 +79,7 @@ export interface Listener {
 export async function listenTls(options: ListenOptions): Promise<Listener> {
   assertLoopback(options.address, 'listen on')
   const front = new HandshakeFront(options)
-  const tcp = createServer({ noDelay: true }, (raw) => front.accept(raw))
+  const tcp = createServer({ noDelay: true }, (raw) => (isGone(raw) ? void raw.destroy() : front.accept(raw)))
   await new Promise<void>((resolve, reject) => {
     tcp.once('error', reject)
     tcp.listen({ host: options.address, port: options.port, backlog: 511 }, resolve)

@@ -19,6 +19,7 @@ export async function listenPlain(options: PlainListenOptions): Promise<Listener
   assertLoopback(options.address, 'listen on')
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true }, (socket) => {
+    if (isGone(socket)) return void socket.destroy()
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     options.onConnection(socket, endsOf(socket))
@@ -67,6 +68,11 @@ export async function dialPlain(options: PlainDialOptions): Promise<Socket> {
     })
     socket.once('close', () => clearTimeout(timer))
   })
+}
+
+/** Reset before it was accepted: the system no longer says from whom it came, and nothing is left to refuse. */
+export function isGone(accepted: Socket): boolean {
+  return accepted.remoteAddress === undefined
 }
 
 export function endsOf(socket: Socket): PlainConnection {

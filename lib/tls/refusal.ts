@@ -106,13 +106,13 @@ export const FOREIGN_ERRORS: readonly ForeignError[] = [
     text: said('tls: downgrade attempt detected, possibly due to a MitM attack or a broken middlebox'),
   },
   {
-    match: /BAD_SIGNATURE|bad signature|DECRYPT_ERROR/,
+    match: /BAD_SIGNATURE|bad signature|DECRYPT_ERROR|SIGNATURE_FAILURE|signature failure/,
     side: 'client',
     ...ours('decrypt_error'),
     text: said('tls: invalid signature by the server certificate'),
   },
   {
-    match: /BAD_SIGNATURE|bad signature|DECRYPT_ERROR/,
+    match: /BAD_SIGNATURE|bad signature|DECRYPT_ERROR|SIGNATURE_FAILURE|signature failure/,
     side: 'server',
     ...ours('decrypt_error'),
     text: said('tls: invalid signature by the client certificate'),

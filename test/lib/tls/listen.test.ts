@@ -1,11 +1,13 @@
 /** The listening side: whom it asks, whom it refuses with which alert on the wire, and that nothing brings it down. */
 import t from 'tap'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { connect } from 'node:tls'
 import { ALERTS, alertName } from '../../../lib/tls/alerts.ts'
 import type { ClientCertificates, HandshakeVerdict } from '../../../lib/tls/listen.ts'
+import { listenPlain } from '../../../lib/tls/plain.ts'
 import { parseCertificate } from '../../../lib/x509/parse.ts'
 import type { Issued } from '../../../lib/x509/certificate-spec.ts'
 import { answerToClientChain } from '../../../lib/x509/handshake-answer.ts'
@@ -427,6 +429,30 @@ t.test('no bytes bring it down, and honest clients get in meanwhile', async (t) 
   await Promise.all(resets)
   for (const socket of halfOpen) socket.resetAndDestroy()
   t.equal((await visit(listener.port)).text, 'hello')
+})
+
+t.test('who was gone before anybody looked was nobody', async (t) => {
+  const plainRemotes: string[] = []
+  const plain = await listenPlain({
+    address: ADDRESS,
+    port: 0,
+    onConnection: (socket, { remote }) => plainRemotes.push(remote) && socket.end(),
+  })
+  const tls = await listen({ keyPair })
+  for (const { port } of [tls, plain]) {
+    // This process waits meanwhile: it is the kernel that takes the connection, and the reset behind it.
+    const reset = `const socket = require('node:net').connect(${port}, '${ADDRESS}', () => socket.resetAndDestroy())`
+    spawnSync(process.execPath, ['-e', reset])
+    const next = connectTcp({ host: ADDRESS, port }).resume()
+    next.on('error', () => {}).end()
+    await new Promise((resolve) => void next.once('close', resolve))
+  }
+  await tls.heard(1)
+  for (const listener of [tls, plain]) await listener.close()
+  for (const remotes of [tls.refused.map(({ remote }) => remote), plainRemotes]) {
+    t.equal(remotes.length, 1)
+    t.match(remotes[0], /^127\.0\.0\.1:[1-9]/)
+  }
 })
 
 t.test('only loopback addresses are listened on', async (t) => {
