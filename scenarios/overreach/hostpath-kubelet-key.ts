@@ -2,43 +2,16 @@
  * a robot that may create Pods  --Pod with a hostPath volume-->  worker-2  -->  its kubelet's credential  -->  kube-apiserver
  */
 import { secretByApi } from '../../lib/attacker/reach-goal.ts'
-import type { Operator } from '../../lib/cluster/operator.ts'
 import { podOn } from '../../lib/scenario/footholds.ts'
+import { letRobotBuild, ROBOTS_NAMESPACE } from '../../lib/scenario/robot.ts'
 import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
 
-const ROLE = 'builder'
-const NAMESPACE = 'team'
-const RBAC = '/apis/rbac.authorization.k8s.io'
+const NAMESPACE = ROBOTS_NAMESPACE
 const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`
 
 const REFUSED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: 'admission', code: 'Forbidden' }
 
 const prepared = new WeakSet<Staged>()
-
-/** A namespace where the robot's account may create Pods and run commands in them; it may nothing else anywhere. */
-async function prepare(operator: Operator, robotNamespace: string): Promise<void> {
-  const metadata = { name: ROLE, namespace: NAMESPACE }
-  const apiVersion = 'rbac.authorization.k8s.io/v1'
-  const ofNamespace = `${RBAC}/v1/namespaces/${NAMESPACE}`
-  await operator.ensure('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } })
-  await operator.ensure(`${ofNamespace}/roles`, {
-    apiVersion,
-    kind: 'Role',
-    metadata,
-    rules: [
-      { apiGroups: [''], resources: ['pods'], verbs: ['create', 'delete'] },
-      { apiGroups: [''], resources: ['pods/exec'], verbs: ['create', 'get'] },
-    ],
-  })
-  await operator.ensure(`${ofNamespace}/rolebindings`, {
-    apiVersion,
-    kind: 'RoleBinding',
-    metadata,
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: ROLE },
-    subjects: [{ kind: 'ServiceAccount', name: 'default', namespace: robotNamespace }],
-  })
-  await operator.waitFor(`/api/v1/namespaces/${NAMESPACE}/serviceaccounts/default`)
-}
 
 function podOf(name: string, nodeName: string): object {
   return {
@@ -90,7 +63,7 @@ them, and with it the robot is the node: every defence of the PKI assumes that P
   async meanwhile(operator, goal) {
     if (prepared.has(goal)) return operator.waitForPod(NAMESPACE, `tool-of-${goal.pod}`)
     prepared.add(goal)
-    await prepare(operator, goal.namespace)
+    await letRobotBuild(operator, goal.namespace)
   },
   async attempt(world) {
     await world.meanwhile()
