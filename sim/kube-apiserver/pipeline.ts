@@ -180,14 +180,23 @@ function audited({ head, take }: Upgrade, event: AuditEvent | undefined): Upgrad
     head,
     take: () => {
       const socket = take()
-      const write = socket.write.bind(socket)
-      const first = (...args: unknown[]): boolean => {
-        socket.write = write
-        event.start(Number(/^HTTP\/1\.1 (\d{3})/.exec(String(args[0]))?.[1] ?? 500))
+      const [write, end] = [socket.write.bind(socket), socket.end.bind(socket)]
+      let code = 101
+      const hear = (first: unknown): void => {
+        Object.assign(socket, { write, end })
+        code = Number(/^HTTP\/1\.1 (\d{3})/.exec(String(first))?.[1] ?? 500)
+        event.start(code)
+      }
+      socket.write = (...args: unknown[]): boolean => {
+        hear(args[0])
         return Reflect.apply(write, socket, args)
       }
-      socket.write = first
-      socket.once('close', () => event.complete(101))
+      // a refusal is said in one
+      socket.end = (...args: unknown[]): Duplex => {
+        if (args[0] !== undefined) hear(args[0])
+        return Reflect.apply(end, socket, args) as Duplex
+      }
+      socket.once('close', () => event.complete(code))
       return socket
     },
   }

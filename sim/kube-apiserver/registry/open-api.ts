@@ -64,14 +64,25 @@ export function openApiDocument(path: string): object | undefined {
   }
 }
 
+const PATCH = 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch'
+const PATCH_TYPES = [
+  'application/apply-patch+yaml',
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+]
+
 function patchOperation({ group, version, kind }: Resource): object {
   const parameters = ['dryRun', 'fieldManager', 'fieldValidation', 'force'].map((name) => ({
     name,
     in: 'query',
     schema: { type: 'string', uniqueItems: true },
   }))
+  const patch = { schema: { $ref: `#/components/schemas/${PATCH}` } }
   return {
     parameters,
+    // kubectl makes a strategic merge patch by these schemas only where one is taken
+    requestBody: { content: Object.fromEntries(PATCH_TYPES.map((type) => [type, patch])) as object },
     responses: { '200': { description: 'OK' } },
     'x-kubernetes-action': 'patch',
     'x-kubernetes-group-version-kind': { group, version, kind },
@@ -79,7 +90,7 @@ function patchOperation({ group, version, kind }: Resource): object {
 }
 
 function schemasOf(resources: readonly Resource[]): object {
-  const schemas: Record<string, object> = {}
+  const schemas: Record<string, object> = { [PATCH]: { type: 'object' } }
   const [first] = resources
   const group = first?.group.split('.')[0] ?? ''
   const nameOf = (name: string): string => schemaName(name, group)
@@ -131,6 +142,9 @@ const SCALARS: Readonly<Record<string, object>> = {
   FieldsV1: { type: 'object' },
 }
 
+/** Of an item that a patch changes, members that it does not name go. */
+const RETAINED = new Set(['Volume'])
+
 function property({ type, shape, mergeKey }: Field, nameOf: (name: string) => string): object {
   const one = SCALARS[type] ?? { allOf: [{ $ref: `#/components/schemas/${nameOf(type)}` }] }
   if (shape === 'map') return { type: 'object', additionalProperties: one }
@@ -138,6 +152,7 @@ function property({ type, shape, mergeKey }: Field, nameOf: (name: string) => st
   return {
     type: 'array',
     items: one,
-    ...(mergeKey && { 'x-kubernetes-patch-merge-key': mergeKey, 'x-kubernetes-patch-strategy': 'merge' }),
+    ...(mergeKey && { 'x-kubernetes-patch-merge-key': mergeKey }),
+    ...(mergeKey !== undefined && { 'x-kubernetes-patch-strategy': RETAINED.has(type) ? 'merge,retainKeys' : 'merge' }),
   }
 }
