@@ -4,7 +4,7 @@
  */
 import { KubeClient } from '../../../lib/kube/client.ts'
 import type { KubeReply } from '../../../lib/kube/client.ts'
-import { ApiWorld } from '../../sim/kube-apiserver/api-world.ts'
+import { ApiWorld, type ClientName } from '../../sim/kube-apiserver/api-world.ts'
 import { withoutUnserved } from './unserved.ts'
 import { expected } from './expected.ts'
 import { withRequests } from './recorded-requests.ts'
@@ -48,6 +48,8 @@ export class ServerReplay {
   /** `changes` to the flags, once the world's folder is there. */
   static async start(
     changes: (world: ApiWorld) => Record<string, string | undefined> = () => ({}),
+    /** Changes the text of what is written of the recorded state. */
+    placed: (text: string) => string = (text) => text,
   ): Promise<ServerReplay> {
     const world = await ApiWorld.create()
     world.startEtcd()
@@ -58,7 +60,7 @@ export class ServerReplay {
       ...changes(world),
     })
     const replay = new ServerReplay(world)
-    await replay.#writeState()
+    await replay.#writeState(placed)
     return replay
   }
 
@@ -89,17 +91,22 @@ export class ServerReplay {
 
   async #connect(identity: string): Promise<KubeClient> {
     if (identity === 'anonymous') return this.world.client()
-    // as good as any other certificate that is refused
-    if (identity === 'expired') return this.world.client({ commonName: 'kubernetes-admin', foreign: true })
     if (identity === 'token:bootstrap') return this.world.tokenClient(BOOTSTRAP_TOKEN)
     if (identity === 'token:sa-app') return this.world.tokenClient(await this.token('team-a', 'app', 'web-1'))
+    return this.world.client(this.nameIn(identity))
+  }
+
+  /** What a certificate that is known by that name says. */
+  nameIn(identity: string): ClientName {
+    // as good as any other certificate that is refused
+    if (identity === 'expired') return { commonName: 'kubernetes-admin', foreign: true }
     const row = recorded<CertificateRow>('credentials.json').find(
       (each) => each.kind === 'certificate' && each.name === identity,
     )
     if (!row?.subject) throw new Error(`[credential_unknown] ${identity}: no such certificate`)
     const values = (attribute: string): string[] =>
       (row.subject ?? []).filter(([each]) => each === attribute).map(([, value]) => value)
-    return this.world.client({ commonName: values('CN')[0] ?? '', organizations: values('O') })
+    return { commonName: values('CN')[0] ?? '', organizations: values('O') }
   }
 
   async token(namespace: string, account: string, pod?: string): Promise<string> {
@@ -155,7 +162,7 @@ export class ServerReplay {
     return (await masters.get(`/api/v1/${path}`)).metadata.uid ?? ''
   }
 
-  async #writeState(): Promise<void> {
+  async #writeState(placed: (text: string) => string): Promise<void> {
     const masters = await this.client('super-admin')
     for (const { setup, object } of recorded<RecordedPolicy>('bootstrap-rbac.json')) {
       if (setup !== 'with-controller-manager' || object.kind !== 'ClusterRole' || !('rules' in object)) continue
@@ -164,7 +171,7 @@ export class ServerReplay {
     }
     for (const { how, path, object } of recorded<StateStep>('state.json')) {
       if (path.includes('/resourceslices')) continue
-      const sent = JSON.parse(await this.#expand(JSON.stringify(object))) as StateStep['object']
+      const sent = JSON.parse(placed(await this.#expand(JSON.stringify(object)))) as StateStep['object']
       if (how === 'POST') await masters.create(path, sent)
       else {
         const current = await masters.get(path)

@@ -181,13 +181,17 @@ export class ApiWorld {
 
   /** A client with a certificate of that name, or without any. */
   async client(name?: ClientName, port = this.port): Promise<KubeClient> {
-    const pair = name && (await this.#leaf({ ...name, usages: ['clientAuth'] }, name.foreign ? 'etcd' : 'cluster'))
+    const pair = name && (await this.pairOf(name))
     return this.#remember(
       {
         ...(pair && { clientCertificateData: pair.certificate, clientKeyData: pair.privateKey }),
       },
       port,
     )
+  }
+
+  async pairOf(name: ClientName): Promise<Issued> {
+    return this.#leaf({ ...name, usages: ['clientAuth'] }, name.foreign ? 'etcd' : 'cluster')
   }
 
   /** A certificate of the cluster's CA, PEM. */
