@@ -55,6 +55,8 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     api: async (request) => {
       if (request.bearer !== undefined)
         return requestOnce(order.network.apiserver, request, { ...plain, token: request.bearer })
+      if (request.withKeyPair !== undefined)
+        return requestOnce(order.network.apiserver, request, { ...plain, keyPair: request.withKeyPair })
       const caller =
         request.with === undefined ? await callerAs(request.as) : { ...plain, ...(await credentialOf(request.with)) }
       return requestOnce(order.network.apiserver, request, caller)

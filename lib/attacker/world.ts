@@ -4,6 +4,7 @@ import type { Intercepted, InterceptOptions } from './intercept.ts'
 import type { Fault } from '../wire/fault.ts'
 import type { EtcdThief } from './etcd.ts'
 import type { ResumeOptions } from './resume.ts'
+import type { KeyPair } from '../tls/listen.ts'
 import type { ExecReply, ExecRequest } from './exec.ts'
 import type { Followed, FollowRequest } from './follow.ts'
 
@@ -62,6 +63,8 @@ export interface ApiRequest {
   bearer?: string
   /** A kubeconfig's text in place of a held credential, for one that was found on the way. */
   with?: string
+  /** A certificate and its key in place of a held credential, for ones that were found on the way. */
+  withKeyPair?: KeyPair
 }
 
 export interface World {

@@ -1,5 +1,5 @@
 /** A running cluster: its hosts, its network, its processes, and what each of them witnessed. */
-import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { Posture } from '../posture/posture.ts'
@@ -14,6 +14,7 @@ import { affectedBy, leavesSealed } from './affected.ts'
 import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
 import { howOf } from './component-death.ts'
+import { dumpCore } from './core-dump.ts'
 import { createObjects } from './create-objects.ts'
 import { mint, type MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
@@ -270,6 +271,14 @@ export class Cluster {
     await this.#parts.release()
   }
 
+  async #dumpCore(host: string, component: string, mode: number): Promise<void> {
+    const found = this.processes.find(({ spec }) => spec.host === host && spec.component === component)
+    if (!found) throw new Error(`[core_process] ${component} on ${host}: no such process`)
+    const folder = join(this.hostFolder(host), '/var/crash')
+    mkdirSync(folder, { recursive: true, mode: 0o755 })
+    await dumpCore(found.pid, join(folder, `core.${component}`), mode)
+  }
+
   #administrator(): Operator {
     const host = this.posture.hosts.find(({ role }) => role === 'control-plane')
     if (!host) {
@@ -286,6 +295,7 @@ export class Cluster {
       faceOf: (name) => this.plan.host(name).face,
       witness: (tool, facts) => this.#parts.components.hear(tool, facts),
       loopOf: (name) => this.plan.host(name).loop,
+      dumpCore: (host, component, mode) => this.#dumpCore(host, component, mode),
       openPort: async (host, port) => {
         await this.wire.open(host, port)
         return { address: this.plan.host(host).back, port, shut: () => this.wire.close(host, port) }

@@ -30,6 +30,8 @@ export interface OperatorOptions {
   witness?: (tool: string, facts: WitnessFacts) => void
   /** Where etcd is, and what opens it: kube-apiserver's own pair. */
   store?: () => { endpoints: readonly string[]; keyPair?: KeyPair }
+  /** Writes a component's memory to /var/crash of its host, as a file of that mode. */
+  dumpCore?: (host: string, component: string, mode: number) => Promise<void>
   /** Opens a port of a host's face, and says where to listen for what comes there. */
   openPort?: (host: string, port: number) => Promise<OpenPort>
   /** Tells the janitor of a process that must not outlive the run. */
@@ -210,6 +212,12 @@ export class Operator {
   async mint(wanted: MintedCertificate): Promise<KeyPair> {
     if (this.#options.mint === undefined) throw new Error('[operator_mint] this operator runs no CA')
     return this.#options.mint(wanted)
+  }
+
+  /** `gcore`: an administrator looks for a fault in a component, and leaves its memory in a file. */
+  async dumpCore(host: string, component: string, mode: number): Promise<void> {
+    if (this.#options.dumpCore === undefined) throw new Error('[operator_core] this operator runs no host')
+    await this.#options.dumpCore(host, component, mode)
   }
 
   /** Where an administrator's tool listens on a host that is told to listen everywhere: others reach it by the host's face. */
