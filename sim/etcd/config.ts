@@ -79,6 +79,8 @@ export interface EtcdSettings {
   tokens: string
   checkpointsLeases: boolean
   selfCertYears: number
+  /** --metrics=extensive */
+  measuresCalls: boolean
   /** Undefined: only clients compact. */
   autoCompaction: CompactionRule | undefined
 }
@@ -159,6 +161,7 @@ export function settingsOf(flags: FlagSet): EtcdSettings {
     tokens: flags.string('auth-token'),
     checkpointsLeases: isGateOn(flags, 'LeaseCheckpoint'),
     selfCertYears: flags.number('self-signed-cert-validity'),
+    measuresCalls: flags.string('metrics') === 'extensive',
     maxRequestBytes: flags.number('max-request-bytes') || 1_572_864,
     quotaBytes: flags.number('quota-backend-bytes') > 0 ? flags.number('quota-backend-bytes') : DEFAULT_QUOTA_BYTES,
     progressIntervalMs: progressIntervalMs(flags),

@@ -271,7 +271,7 @@ export const FLAGS: FlagTable = [
   { name: 'max-txn-ops', type: 'int64', default: '128', effect: 'honoured' },
   { name: 'max-wals', type: 'int64', default: '5', effect: 'inert', reason: NOT_SIMULATED },
   { name: 'memory-mlock', type: 'bool', default: 'false', effect: 'inert', reason: NOT_SIMULATED },
-  { name: 'metrics', type: 'string', default: 'basic', effect: 'inert', reason: NOT_SIMULATED },
+  { name: 'metrics', type: 'string', default: 'basic', effect: 'honoured' },
   { name: 'name', type: 'string', default: 'default', effect: 'honoured' },
   { name: 'peer-auto-tls', type: 'bool', default: 'false', effect: 'honoured' },
   { name: 'peer-cert-allowed-cn', type: 'string', default: '', effect: 'honoured' },

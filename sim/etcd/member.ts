@@ -32,6 +32,7 @@ import { LeaseClock } from './lease/lease-clock.ts'
 import { LeaseKeeper } from './lease/lease-keeper.ts'
 import { log } from './log.ts'
 import { Quota } from './maintenance/quota.ts'
+import { MemberMetrics } from './metrics/member-metrics.ts'
 import type { PeerDialing } from './peer/peer-connection.ts'
 import { CLUSTER_VERSION } from './version.ts'
 
@@ -93,6 +94,7 @@ export class Member {
   /** The same, with its ends towards peers. */
   readonly replicated: Replicated
   readonly tokens: TokenProvider
+  readonly metrics = new MemberMetrics()
   readonly clock: LeaseClock
   readonly leases: LeaseKeeper
   readonly quota: Quota
@@ -117,8 +119,9 @@ export class Member {
     this.state = new State({ maxLearners: settings.maxLearners, shortestTtlSeconds })
     this.tokens = settings.tokens
     this.state.auth.heardBy(this.tokens)
+    this.#count()
     this.clock = new LeaseClock(this.state.leases)
-    const { backend, state: stored } = Backend.open({ ...settings, log })
+    const { backend, state: stored } = Backend.open({ ...settings, log, metrics: this.metrics.disk })
     this.backend = backend
     this.#disk = new StateOnDisk(backend, this.state)
     this.quota = new Quota(settings.quotaBytes, () => backend.sizeBytes)
@@ -153,6 +156,18 @@ export class Member {
     this.#timer.unref()
   }
 
+  #count(): void {
+    const { server } = this.metrics
+    this.state.onCommit((commit) => server.committed(commit))
+    this.state.leases.heardBy({
+      granted: ({ ttlSeconds }) => {
+        server.leasesGranted.inc()
+        server.leaseTtls.observe(Number(ttlSeconds))
+      },
+      removed: () => server.leasesRevoked.inc(),
+    })
+  }
+
   #replicated(cluster: MemberCluster, applier: Applier, stored: StoredState): Replicated {
     const { settings, state, memberId, clusterId, backend } = this
     const { bootstrap, dialing, version } = cluster
@@ -168,6 +183,7 @@ export class Member {
     return new Replicated({
       ...settings,
       ...cluster,
+      metrics: this.metrics,
       identity: { id: memberId, clusterId, version, peerUrls: settings.peerUrls },
       dialing,
       applier,
@@ -257,7 +273,9 @@ export class Member {
     const leads = (): boolean => door.status.leader === this.memberId
     const strict = this.settings.strictReconfigCheck
     const token = call.metadata('token') ?? call.metadata('authorization')
-    return promote({ door, members: state.members, leader: this.#leader, leads, strict }, id, token)
+    const promoted = await promote({ door, members: state.members, leader: this.#leader, leads, strict }, id, token)
+    if (leads()) this.metrics.server.promoted.inc()
+    return promoted
   }
 
   /** `bytes` are the request's own, where it came as such. */
@@ -317,6 +335,7 @@ export class Member {
     }
     const expired = this.clock.expired()
     if (expired.length > 0) await this.door.ensureLeadership()
+    this.metrics.server.leasesExpired.inc(expired.length)
     for (const ID of expired) ask('leaseRevoke', LeaseRevokeRequestSchema, { ID })
     if (!this.settings.checkpointsLeases) return
     const checkpoints = this.clock.dueCheckpoints().map(({ id, remainingSeconds }) => ({

@@ -12,6 +12,14 @@ const found = version.status === 0
 const real = spawnSync('etcd', ['--version'], { encoding: 'utf8', env: { PATH: process.env['PATH'] } })
 if (!found) process.stderr.write('SKIPPED: etcdctl is not installed, no command of it was put to our etcd\n')
 
+/** Counted since etcd 3.5 only. */
+const SINCE_35 = new Set([
+  'etcd_debugging_server_alarms',
+  'etcd_disk_wal_write_duration_seconds',
+  'etcd_server_healthcheck',
+  'etcd_server_healthchecks_total',
+])
+
 interface Reply {
   header: { revision: number }
 }
@@ -286,6 +294,51 @@ t.test('etcdctl', { skip: found ? false : 'etcdctl is not installed' }, async (t
       t.match(sums.get(ours)![0], /^\d+$/)
       t.equal(new Set(sums.get(ours)).size, 4, 'each time another')
       t.strictSame(sums.get(ours), sums.get(theirs))
+    },
+  )
+
+  await t.test(
+    'metrics are those of the real one',
+    { skip: real.status === 0 ? false : 'etcd is not installed' },
+    async (t) => {
+      const there = await MemberPlace.create()
+      t.teardown(() => there.remove())
+      const url = (port: string): string => there.fill(`http://{${port}}`)
+      const flags = {
+        'data-dir': there.data,
+        metrics: 'extensive',
+        'listen-client-urls': url('client'),
+        'advertise-client-urls': url('client'),
+        'listen-peer-urls': url('peer'),
+        'initial-advertise-peer-urls': url('peer'),
+        'initial-cluster': `default=${url('peer')}`,
+      }
+      const words = Object.entries(flags).map(([name, value]) => `--${name}=${value}`)
+      const child = spawn('etcd', words, { env: { PATH: process.env['PATH'] }, stdio: 'ignore' })
+      t.teardown(() => void child.kill('SIGKILL'))
+      const told = async (address: string): Promise<string[]> => {
+        for (let left = 100; ; left -= 1) {
+          const text = await fetch(`${address}/metrics`).then(
+            (reply) => reply.text(),
+            () => '',
+          )
+          if (text !== '' || left === 0) return text.split('\n').filter((line) => line.startsWith('# '))
+          await new Promise((resolve) => setTimeout(resolve, 50))
+        }
+      }
+      await told(url('client'))
+      // A series with labels is there once it has counted something.
+      const asked = spawnSync('etcdctl', [`--endpoints=${url('client')}`, 'get', 'x'], { env: ENVIRONMENT })
+      t.equal(asked.status, 0)
+      const real = new Set(await told(url('client')))
+      const ours = await told(place.fill('http://{metrics}'))
+      t.ok(real.size > 100 && ours.length > 100)
+      const differing = ours.filter((line) => !real.has(line)).map((line) => line.split(' ')[2]!)
+      t.strictSame(
+        differing.filter((name) => !SINCE_35.has(name)),
+        [],
+        'the same types, in the same words',
+      )
     },
   )
 

@@ -17,6 +17,7 @@ import type { RaftSnapshot } from '../../../lib/etcd/raft-snapshot.ts'
 import { crc32c } from '../../../lib/etcd/crc32c.ts'
 import type { ConfState, HardState, RaftEntry, WalMetadata } from '../../../lib/etcd/raft-entry.ts'
 import { readWal, WAL_FOLDER, type WalContents } from '../../../lib/etcd/wal-read.ts'
+import { timed, type DiskMetrics } from '../metrics/disk-metrics.ts'
 import { BboltFile } from './bbolt-file.ts'
 import type { ScanVisitor } from './tree-page.ts'
 import { BUCKETS, type BucketName, META } from './schema.ts'
@@ -35,6 +36,7 @@ export interface BackendSettings {
   /** The disk failed: nothing that is not acknowledged yet will be. */
   onFailure: (error: Error) => void
   log?: (level: 'info' | 'warn', message: string, fields: Record<string, unknown>) => void
+  metrics?: DiskMetrics
 }
 
 /** What a start found. */
@@ -189,7 +191,11 @@ export class Backend {
   }
 
   /** Keeps another member's db aside, until `takeReceived` or a start makes it this member's own. */
-  async receive(index: number, database: AsyncIterable<Uint8Array>): Promise<void> {
+  receive(index: number, database: AsyncIterable<Uint8Array>): Promise<void> {
+    return timed(this.#settings.metrics?.received, () => this.#receive(index, database))
+  }
+
+  async #receive(index: number, database: AsyncIterable<Uint8Array>): Promise<void> {
     const temporary = join(this.#snapFolder, `tmp${index}.${process.pid}`)
     const file = await open(temporary, 'w', 0o600)
     try {
@@ -232,6 +238,8 @@ export class Backend {
       reader = this.#db.openReader()
     })
     const { bytes, read, close } = reader!
+    const { metrics } = this.#settings
+    const beginMs = performance.now()
     function* chunks(): Generator<{ blob: Buffer; remainingBytes: number }> {
       const hash = createHash('sha256')
       try {
@@ -246,13 +254,21 @@ export class Backend {
         yield { blob: hash.digest(), remainingBytes: 0 }
       } finally {
         close()
+        metrics?.snapshot.observe((performance.now() - beginMs) / 1000)
       }
     }
     return { bytes, index, term, chunks: chunks() }
   }
 
   /** Writes the db anew without what is free in it; what was deleted is gone from the disk then, but for the log. */
-  defragment(): Promise<void> {
+  async defragment(): Promise<void> {
+    const { metrics } = this.#settings
+    metrics?.isDefragmenting.set(1)
+    await timed(metrics?.defragment, () => this.#defragment())
+    metrics?.isDefragmenting.set(0)
+  }
+
+  #defragment(): Promise<void> {
     return this.#afterAll(async () => {
       await this.#commit()
       const path = `${this.#dbPath}.tmp.${process.pid}`
@@ -376,7 +392,7 @@ export class Backend {
 
   async #commit(): Promise<void> {
     this.#putIndex()
-    await this.#db.commit()
+    if (this.#db.operations > 0) await timed(this.#settings.metrics?.commit, () => this.#db.commit())
   }
 
   /** What an entry puts and that it did is one step for the event loop, so that no batch holds a part of it. */

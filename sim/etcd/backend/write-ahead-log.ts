@@ -21,6 +21,7 @@ import { encodeEntry, encodeHardState, encodeMetadata, encodeSnapshotMark } from
 import type { HardState, RaftEntry, SnapshotMark, WalMetadata } from '../../../lib/etcd/raft-entry.ts'
 import { parseWalSegmentName, walSegmentName, type WalContents } from '../../../lib/etcd/wal-read.ts'
 import { encodeWalRecord, WAL_RECORD } from '../../../lib/etcd/wal-record.ts'
+import type { DiskMetrics } from '../metrics/disk-metrics.ts'
 
 /** A segment is laid out this long, as a hole; the first record that reaches behind it is the segment's last. */
 export const SEGMENT_BYTES = 64_000_000
@@ -32,6 +33,7 @@ export interface WalSettings {
   /** After this nothing is durable any more. */
   onFailure: (error: Error) => void
   segmentBytes?: number
+  metrics?: DiskMetrics
 }
 
 export class WriteAheadLog {
@@ -185,7 +187,9 @@ export class WriteAheadLog {
     }
     this.#isUnsynced = false
     this.#isSyncing = true
+    const beginMs = performance.now()
     fdatasync(this.#descriptor, (error) => {
+      this.#settings.metrics?.walFsync.observe((performance.now() - beginMs) / 1000)
       this.#isSyncing = false
       for (const descriptor of this.#retired.splice(0)) closeSync(descriptor)
       if (error) return this.#settings.onFailure(error)
@@ -198,7 +202,10 @@ export class WriteAheadLog {
     if (this.#unwritten.length === 0) return
     const bytes = this.#unwritten.length === 1 ? this.#unwritten[0]! : Buffer.concat(this.#unwritten)
     this.#unwritten = []
+    const beginMs = performance.now()
     writeAll(this.#descriptor, bytes, this.#offset - bytes.length)
+    this.#settings.metrics?.walWrite.observe((performance.now() - beginMs) / 1000)
+    this.#settings.metrics?.walBytes.add(bytes.length)
     this.#isUnsynced = this.#settings.fsync
   }
 

@@ -9,6 +9,8 @@ import { confChangeOf, membershipChangeOf, type MembershipChange } from '../clus
 import type { Members } from '../cluster/members.ts'
 import { ERRORS } from '../errors.ts'
 import { log } from '../log.ts'
+import type { PeerMetrics } from '../metrics/peer-metrics.ts'
+import type { ServerMetrics } from '../metrics/server-metrics.ts'
 import type { PeerIdentity } from '../peer/identity.ts'
 import type { PeerDialing } from '../peer/peer-connection.ts'
 import { Transport } from '../peer/transport.ts'
@@ -48,6 +50,7 @@ export interface ReplicatedOptions {
   peers: readonly { id: NodeId; peerUrls: readonly string[] }[]
   heartbeatMs: number
   electionMs: number
+  metrics: { peers: PeerMetrics; server: ServerMetrics }
   preVote: boolean
   snapshotCount: number
   catchUpEntries: number
@@ -82,6 +85,7 @@ export class Replicated implements Door {
     this.transport = new Transport({
       identity,
       dialing,
+      metrics: options.metrics.peers,
       events: {
         onMessage: (message) => this.#hear(message),
         onUnreachable: (peer) => this.#replica.reportUnreachable(peer),
@@ -106,6 +110,7 @@ export class Replicated implements Door {
         readTimedOut: ERRORS.timeout,
       },
     })
+    this.#replica.onChange(() => options.metrics.server.led(this.#replica.raft.leader))
     for (const { id, peerUrls } of options.peers) this.transport.add(id, peerUrls)
     // Nobody else would stand, so there is nobody to wait for (--initial-election-tick-advance).
     const { voters } = this.#replica.raft.confState
@@ -135,8 +140,13 @@ export class Replicated implements Door {
     await this.#agreed(id, ENTRY_TYPE.confChange, encodeConfChange(confChangeOf(change, id)))
   }
 
-  linearizable(): Promise<void> {
-    return this.#replica.linearizable(this.#options.requestTimeoutMs)
+  async linearizable(): Promise<void> {
+    try {
+      await this.#replica.linearizable(this.#options.requestTimeoutMs)
+    } catch (error) {
+      this.#options.metrics.server.readIndexesFailed.inc()
+      throw error
+    }
   }
 
   async applied(index: number): Promise<void> {
@@ -216,7 +226,17 @@ export class Replicated implements Door {
   }
 
   async #agreed(id: bigint, type: number, data: Buffer, known?: Known): Promise<Reply> {
-    const { reply, error } = await this.#replica.propose({ id, type, data, known }, this.#options.requestTimeoutMs)
+    const { metrics, requestTimeoutMs } = this.#options
+    const { proposalsPending, proposalsFailed } = metrics.server
+    proposalsPending.add(1)
+    const { reply, error } = await this.#replica
+      .propose({ id, type, data, known }, requestTimeoutMs)
+      .catch((failure: Error) => {
+        proposalsFailed.inc()
+        throw failure
+      })
+      .finally(() => proposalsPending.add(-1))
+    // What was applied and refused has not failed.
     if (error) throw error
     return reply
   }
@@ -253,8 +273,10 @@ export class Replicated implements Door {
       },
       receive: ({ index }, database) => storage.receive(index, database),
       restore: async ({ index }: Snapshot) => {
+        this.#options.metrics.server.snapshotApplying.set(1)
         await storage.takeReceived(index)
         reload()
+        this.#options.metrics.server.snapshotApplying.set(0)
         appliedBefore = index
         this.#meetMembers()
       },

@@ -39,6 +39,7 @@ export function kvService(member: Member, { maxTxnOps }: { maxTxnOps: number }):
         checkRange(request)
         return reading(call, request.serializable, (info) => {
           auth.requireRead(info, request.key, request.rangeEnd)
+          member.metrics.server.ranges.inc()
           const reply = range(store, request, store.readRevision(request.revision))
           reply.header = member.header()
           return reply

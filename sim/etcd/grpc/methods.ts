@@ -28,6 +28,7 @@ export const GRPC_OVERHEAD_BYTES = 512 * 1024
 
 export function methods(member: Member, settings: ServiceSettings): ReadonlyMap<string, Method> {
   const hub = new WatchHub(member.state)
+  member.metrics.with(() => hub.families)
   const { progressIntervalMs, maxRequestBytes } = settings
   const watching = { progressIntervalMs, maxMessageBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES }
   const all = [

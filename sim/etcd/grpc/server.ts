@@ -6,6 +6,7 @@ import { encodeGrpcMessage, GRPC_CODES, GrpcError } from '../../../lib/etcd/grpc
 import { witnessCanaries } from '../../../lib/cluster/canary-witness.ts'
 import { isWitnessed, witness } from '../../../lib/cluster/witness.ts'
 import { ERRORS } from '../errors.ts'
+import { RpcMetrics } from '../metrics/rpc-metrics.ts'
 import type { Member } from '../member.ts'
 import type { Call, Caller } from './call.ts'
 import type { Method, StreamMethod, UnaryMethod } from './method.ts'
@@ -16,17 +17,30 @@ export type GrpcHead = Readonly<Record<string, string | number>>
 
 export const GRPC_HEAD: GrpcHead = { ':status': 200, 'content-type': 'application/grpc' }
 
+/** api/v3rpc/rpctypes/metadatafields.go */
+const CLIENT_VERSION = 'client-api-version'
+
 const OK: Readonly<Record<string, string>> = { 'grpc-status': '0' }
 
 export class GrpcServer {
   readonly #member: Member
   readonly #methods: ReadonlyMap<string, Method>
   readonly #maxRequestBytes: number
+  readonly #metrics: RpcMetrics
 
-  constructor(member: Member, methods: ReadonlyMap<string, Method>, settings: { maxRequestBytes: number }) {
+  constructor(
+    member: Member,
+    methods: ReadonlyMap<string, Method>,
+    settings: { maxRequestBytes: number; measuresCalls: boolean },
+  ) {
     this.#member = member
     this.#methods = methods
     this.#maxRequestBytes = settings.maxRequestBytes
+    this.#metrics = new RpcMetrics(
+      [...methods.values()].map(({ desc }) => desc),
+      settings.measuresCalls,
+    )
+    member.metrics.with(() => this.#metrics.families)
   }
 
   serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller, head: GrpcHead = GRPC_HEAD): void {
@@ -71,19 +85,29 @@ export class GrpcServer {
     if (!bytes) throw new GrpcError('Internal', 'grpc: failed to receive a request message')
     const { desc, serve, subject } = method
     const request = decode(desc, bytes)
+    this.#metrics.received(desc, bytes.length)
+    const ended = this.#metrics.began(desc, call.metadata(CLIENT_VERSION))
     if (isWitnessed) {
       witnessCanaries(bytes, call.caller)
       note(call.caller, subject ? `${path} ${subject(request as never)}` : path)
     }
-    const reply = toBinary(desc.output, (await serve(request as never, call, bytes)) as MessageShape<DescMessage>)
-    witnessCanaries(reply, call.caller)
-    return reply
+    try {
+      const reply = toBinary(desc.output, (await serve(request as never, call, bytes)) as MessageShape<DescMessage>)
+      ended('OK')
+      this.#metrics.sent(desc, reply.length)
+      witnessCanaries(reply, call.caller)
+      return reply
+    } catch (error) {
+      ended(grpcErrorOf(error).code)
+      throw error
+    }
   }
 
   /** Each request is handled as it comes; headers go out at once, as grpc-go's do with the first message. */
   #serveStream(stream: ServerHttp2Stream, path: string, method: StreamMethod, call: Call, head: GrpcHead): void {
     note(call.caller, path)
     const { desc } = method
+    const ended = once(this.#metrics.began(desc, call.metadata(CLIENT_VERSION)))
     const reader = new GrpcFrameReader(this.#maxRequestBytes + GRPC_OVERHEAD_BYTES)
     let trailers = OK
     const respond = (): void => {
@@ -92,6 +116,7 @@ export class GrpcServer {
       stream.on('wantTrailers', () => stream.sendTrailers(trailers))
     }
     const end = (error?: unknown): void => {
+      ended(error === undefined ? 'OK' : grpcErrorOf(error).code)
       if (error === undefined) respond()
       else if (!stream.headersSent) return fail(stream, error, head)
       else trailers = trailersOf(error)
@@ -101,22 +126,38 @@ export class GrpcServer {
       send: (reply) => {
         const bytes = toBinary(desc.output, reply as MessageShape<DescMessage>)
         witnessCanaries(bytes, call.caller)
+        this.#metrics.sent(desc, bytes.length)
         respond()
         if (!stream.destroyed && !stream.writableEnded) stream.write(grpcFrame(bytes))
       },
       end,
     })
-    stream.on('close', () => input.gone())
+    stream.on('close', () => {
+      ended('Canceled')
+      input.gone()
+    })
     stream.on('end', () => input.halfClosed())
     stream.on('data', (chunk: Buffer) => {
       try {
-        for (const message of reader.push(chunk)) input.message(decode(desc, message) as never)
+        for (const message of reader.push(chunk)) {
+          this.#metrics.received(desc, message.length)
+          input.message(decode(desc, message) as never)
+        }
       } catch (error) {
         end(error)
       }
     })
     // A client that waits for the head before it asks would wait for ever.
     if (desc.methodKind === 'bidi_streaming') respond()
+  }
+}
+
+/** Called again it does nothing. */
+function once<T>(act: (value: T) => void): (value: T) => void {
+  let isDone = false
+  return (value) => {
+    if (!isDone) act(value)
+    isDone = true
   }
 }
 

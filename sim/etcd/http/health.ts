@@ -29,6 +29,7 @@ export function handleHealth(mux: Mux, member: Member): void {
     if (!isGet(exchange)) return
     const reason = await unhealthy(exchange)
     const body = JSON.stringify({ health: reason === '' ? 'true' : 'false', reason })
+    member.metrics.server.judged(reason === '')
     if (reason === '') return write(exchange, TEXT, body)
     log('warn', '/health error', { output: body, 'status-code': 503 })
     refuse(exchange, 503, body)
@@ -46,10 +47,11 @@ export function handleHealth(mux: Mux, member: Member): void {
     return problem === undefined ? '' : `RANGE ERROR:${problem}`
   }
 
-  install(mux, '/livez', new Map([['serializable_read', serializableRead]]))
+  install(mux, member, '/livez', new Map([['serializable_read', serializableRead]]))
   // The real one's come in a random order.
   install(
     mux,
+    member,
     '/readyz',
     new Map<string, Check>([
       [
@@ -63,23 +65,29 @@ export function handleHealth(mux: Mux, member: Member): void {
   )
 }
 
-function install(mux: Mux, root: string, checks: ReadonlyMap<string, Check>): void {
+function install(mux: Mux, member: Member, root: string, checks: ReadonlyMap<string, Check>): void {
   mux.handle(root, (exchange) => {
     const excluded = exchange.query.getAll('exclude')
-    return answer(exchange, root, new Map([...checks].filter(([name]) => !excluded.includes(name))))
+    return answer(exchange, root, new Map([...checks].filter(([name]) => !excluded.includes(name))), member)
   })
   for (const [name, check] of checks) {
     const path = `${root}/${name}`
-    mux.handle(path, (exchange) => answer(exchange, path, new Map([[name, check]])))
+    mux.handle(path, (exchange) => answer(exchange, path, new Map([[name, check]]), member))
   }
 }
 
-async function answer(exchange: HttpExchange, path: string, checks: ReadonlyMap<string, Check>): Promise<void> {
+async function answer(
+  exchange: HttpExchange,
+  path: string,
+  checks: ReadonlyMap<string, Check>,
+  { metrics }: Member,
+): Promise<void> {
   if (!isGet(exchange)) return
   let report = ''
   let failed = false
   for (const [name, check] of checks) {
     const problem = await check()
+    metrics.server.checked(path.split('/')[1]!, name, problem === undefined)
     failed ||= problem !== undefined
     report += problem === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${problem}\n`
   }

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { log } from '../log.ts'
+import type { PeerMetrics } from '../metrics/peer-metrics.ts'
 import { hexOf, type Message, type NodeId } from '../raft/message.ts'
 import type { PeerIdentity } from './identity.ts'
 import type { StreamKind } from './message-stream.ts'
@@ -25,6 +26,7 @@ export interface PeerOptions {
   identity: PeerIdentity
   dialing: PeerDialing
   events: PeerEvents
+  metrics?: PeerMetrics | undefined
 }
 
 const PROBE_MS = 4000
@@ -49,12 +51,14 @@ export class Peer {
     this.#options = options
     this.id = options.id
     this.#urls = options.urls
-    const { identity, dialing, id: peer } = options
+    const { identity, dialing, id: peer, metrics } = options
+    const onSent = (bytes: number): void => metrics?.sent(peer, bytes)
     log('info', 'starting remote peer', this.#fields())
     this.#agent = new PeerConnections(dialing)
     const url = (): string => this.#urls[this.#urlAt % this.#urls.length]!
-    this.#pipeline = new Pipeline(this.#agent, { identity, peer, url })
-    const writer = (kind: StreamKind): StreamWriter => new StreamWriter(kind, () => this.#lostWriter(kind))
+    this.#pipeline = new Pipeline(this.#agent, { identity, peer, url, onSent })
+    const writer = (kind: StreamKind): StreamWriter =>
+      new StreamWriter(kind, { onLost: () => this.#lostWriter(kind), onSent })
     this.#writers = { msgapp: writer('msgapp'), message: writer('message') }
     const reader = (kind: StreamKind): StreamReader =>
       new StreamReader({
@@ -64,6 +68,7 @@ export class Peer {
         dialing,
         url,
         onMessage: options.events.onMessage,
+        onBytes: (bytes) => metrics?.received(peer, bytes),
         onOpen: () => this.#opened(kind),
         onLost: (why) => this.#lostReader(kind, why),
         onUnreachableUrl: (tried) => this.#nextUrl(tried),
@@ -94,7 +99,9 @@ export class Peer {
     const { msgapp, message: other } = this.#writers
     const writer = message.type === 'append' && msgapp.isWorking ? msgapp : other
     if (writer.isWorking) {
-      if (!writer.send(message)) this.#options.events.onUnreachable(this.id)
+      if (writer.send(message)) return
+      this.#options.metrics?.sendFailed(this.id)
+      this.#options.events.onUnreachable(this.id)
       return
     }
     this.#pipeline.post(message).then(
@@ -111,12 +118,14 @@ export class Peer {
       () => {
         log('info', 'sent database snapshot', index)
         this.#activate()
+        this.#options.metrics?.snapshotSent(this.id, true)
         events.onSnapshotSent(this.id, true)
       },
       (error: Error) => {
         database.destroy()
         log('warn', 'failed to send database snapshot', { ...index, error: error.message })
         this.#failed('snapshot', 'post', error)
+        this.#options.metrics?.snapshotSent(this.id, false)
         events.onSnapshotSent(this.id, false)
       },
     )
@@ -168,6 +177,7 @@ export class Peer {
       log('warn', 'request sent was ignored by remote peer due to server version incompatibility', fields)
     // An end that the other side made is no failure.
     if (stage === 'read' && error === 'EOF') return
+    if (stage === 'read') this.#options.metrics?.receiveFailed(this.id)
     this.#deactivate(`failed to ${stage} ${hexOf(this.id)} on ${STREAM_NAMES[kind]} (${error})`)
   }
 
@@ -179,6 +189,7 @@ export class Peer {
 
   #failed(source: string, action: string, error: Error): void {
     if (this.#isStopped) return
+    this.#options.metrics?.sendFailed(this.id)
     if (error instanceof RemovedError) this.#options.events.onRemoved()
     if (error.message === 'cluster ID mismatch')
       log('error', 'request sent was ignored due to cluster ID mismatch', this.#fields())
@@ -195,19 +206,23 @@ export class Peer {
   #activate(): void {
     if (this.#activeSinceMs !== undefined || this.#isStopped) return
     this.#activeSinceMs = Date.now()
+    this.#options.metrics?.active(this.#options.identity.id, this.id, true)
     log('info', 'peer became active', { 'peer-id': hexOf(this.id) })
   }
 
   #deactivate(error: string): void {
     if (this.#activeSinceMs === undefined) return
     this.#activeSinceMs = undefined
+    this.#options.metrics?.active(this.#options.identity.id, this.id, false)
     log('warn', 'peer became inactive (message send to peer failed)', { 'peer-id': hexOf(this.id), error })
   }
 
   async #probe(url: string): Promise<void> {
+    const beginMs = performance.now()
     try {
       const { status } = await exchange(this.#agent, { method: 'GET', url, path: '/raft/probing' })
       if (status !== 200) throw new Error(`unhealthy with status ${status}`)
+      this.#options.metrics?.roundTrip(this.id, (performance.now() - beginMs) / 1000)
     } catch (error) {
       if (this.#isStopped) return
       log('warn', 'prober detected unhealthy status', {

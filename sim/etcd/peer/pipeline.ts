@@ -22,13 +22,18 @@ export class Pipeline {
   readonly #identity: PeerIdentity
   readonly #peer: NodeId
   readonly #url: () => string
+  readonly #onSent: (bytes: number) => void
   #underWay = 0
 
-  constructor(agent: PeerConnections, options: { identity: PeerIdentity; peer: NodeId; url: () => string }) {
+  constructor(
+    agent: PeerConnections,
+    options: { identity: PeerIdentity; peer: NodeId; url: () => string; onSent?: (bytes: number) => void },
+  ) {
     this.#agent = agent
     this.#identity = options.identity
     this.#peer = options.peer
     this.#url = options.url
+    this.#onSent = options.onSent ?? (() => {})
   }
 
   /** Resolves once the peer has taken it. @throws Error, among them RemovedError and a Refusal. */
@@ -37,7 +42,9 @@ export class Pipeline {
     this.#underWay++
     try {
       const request = this.#request('/raft', 'application/protobuf')
-      this.#check(await exchange(this.#agent, request, encodeMessage(message), POST_TIMEOUT_MS), request)
+      const bytes = encodeMessage(message)
+      this.#check(await exchange(this.#agent, request, bytes, POST_TIMEOUT_MS), request)
+      this.#onSent(bytes.length)
     } finally {
       this.#underWay--
     }

@@ -18,6 +18,7 @@ export interface StreamReaderOptions {
   dialing: PeerDialing
   url: () => string
   onMessage: (message: Message) => void
+  onBytes: (bytes: number) => void
   onOpen: () => void
   /** It could not be opened, or broke. `why` is what etcd's log says. */
   onLost: (why: { stage: 'dial' | 'read'; error: string }) => void
@@ -97,10 +98,11 @@ export class StreamReader {
   }
 
   async #read(incoming: IncomingMessage): Promise<void> {
-    const { kind, peer, identity, onMessage } = this.#options
+    const { kind, peer, identity, onMessage, onBytes } = this.#options
     this.#incoming = incoming
     const decoder = decoderOf(kind, identity.id, peer)
     for await (const piece of incoming) {
+      onBytes((piece as Buffer).length)
       for (const message of decoder.push(piece as Buffer)) {
         if (isLinkHeartbeat(message)) continue
         witnessEntries(message, incoming.socket)

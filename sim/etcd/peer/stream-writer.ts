@@ -14,12 +14,17 @@ export class StreamWriter {
   #stream: { response: ServerResponse; encoder: MessageEncoder } | undefined
   readonly #timer: NodeJS.Timeout
   readonly #onLost: (stream: StreamWriter) => void
+  readonly #onSent: (bytes: number) => void
 
-  constructor(kind: StreamKind, onLost: (stream: StreamWriter) => void) {
+  constructor(
+    kind: StreamKind,
+    { onLost, onSent }: { onLost: (stream: StreamWriter) => void; onSent: (bytes: number) => void },
+  ) {
     this.kind = kind
     this.#onLost = onLost
+    this.#onSent = onSent
     this.#timer = setInterval(() => {
-      if (this.#stream) this.#stream.response.write(this.#stream.encoder.heartbeat())
+      if (this.#stream) this.#write(this.#stream.response, this.#stream.encoder.heartbeat())
     }, HEARTBEAT_MS)
     this.#timer.unref()
   }
@@ -45,7 +50,7 @@ export class StreamWriter {
   send(message: Message): boolean {
     const stream = this.#stream
     if (!stream || stream.response.writableLength > MOST_WAITING_BYTES) return false
-    stream.response.write(stream.encoder.encode(message))
+    this.#write(stream.response, stream.encoder.encode(message))
     witnessEntries(message, stream.response.socket)
     return true
   }
@@ -55,5 +60,10 @@ export class StreamWriter {
     const stream = this.#stream
     this.#stream = undefined
     stream?.response.end()
+  }
+
+  #write(response: ServerResponse, bytes: Buffer): void {
+    response.write(bytes)
+    this.#onSent(bytes.length)
   }
 }

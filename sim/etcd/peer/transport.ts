@@ -1,6 +1,7 @@
 /** All the peers of a member (rafthttp/transport.go). */
 import type { Readable } from 'node:stream'
 import { log } from '../log.ts'
+import type { PeerMetrics } from '../metrics/peer-metrics.ts'
 import { hexOf, NOBODY, type Message, type NodeId } from '../raft/message.ts'
 import type { PeerIdentity } from './identity.ts'
 import { PeerConnections, type PeerDialing } from './peer-connection.ts'
@@ -14,16 +15,23 @@ export class Transport {
   readonly identity: PeerIdentity
   readonly #dialing: PeerDialing
   readonly #events: PeerEvents
+  readonly #metrics: PeerMetrics | undefined
   readonly #agent: PeerConnections
   readonly #peers = new Map<NodeId, Peer>()
   /** Members that this one does not know yet, being behind: it can answer them, and dials no stream. */
   readonly #remotes = new Map<NodeId, Pipeline>()
   #isStopped = false
 
-  constructor(options: { identity: PeerIdentity; dialing: PeerDialing; events: PeerEvents }) {
+  constructor(options: {
+    identity: PeerIdentity
+    dialing: PeerDialing
+    events: PeerEvents
+    metrics?: PeerMetrics | undefined
+  }) {
     this.identity = options.identity
     this.#dialing = options.dialing
     this.#events = options.events
+    this.#metrics = options.metrics
     this.#agent = new PeerConnections(options.dialing)
   }
 
@@ -44,7 +52,8 @@ export class Transport {
     if (this.#isStopped || this.#peers.has(id) || id === this.identity.id) return
     this.#remotes.delete(id)
     const { identity } = this
-    this.#peers.set(id, new Peer({ id, urls, identity, dialing: this.#dialing, events: this.#events }))
+    const common = { identity, dialing: this.#dialing, events: this.#events, metrics: this.#metrics }
+    this.#peers.set(id, new Peer({ id, urls, ...common }))
     log('info', 'added remote peer', {
       'local-member-id': hexOf(identity.id),
       'remote-peer-id': hexOf(id),

@@ -1,6 +1,7 @@
 /** Hands each revision to those who watch its keys: by key where they watch one, by looking at all that watch ranges. */
 import type { Event } from '../../../lib/etcd/kv_pb.ts'
 import type { State } from '../apply/state.ts'
+import { Counter, Gauge, type Family } from '../metrics/series.ts'
 import { isIn, type KeyRange } from '../mvcc/key-range.ts'
 import { keyText, type Commit } from '../mvcc/store.ts'
 
@@ -10,6 +11,9 @@ export interface HubWatcher extends KeyRange {
 }
 
 export class WatchHub {
+  readonly streams = new Gauge('etcd_debugging_mvcc_watch_stream_total', 'Total number of watch streams.')
+  readonly #watchers = new Gauge('etcd_debugging_mvcc_watcher_total', 'Total number of watchers.')
+  readonly #sent = new Counter('etcd_debugging_mvcc_events_total', 'Total number of events sent by this member.')
   readonly #byKey = new Map<string, Set<HubWatcher>>()
   readonly #ranges = new Set<HubWatcher>()
 
@@ -17,7 +21,12 @@ export class WatchHub {
     state.onCommit((commit) => this.#tell(commit))
   }
 
+  get families(): Family[] {
+    return [this.streams, this.#watchers, this.#sent]
+  }
+
   add(watcher: HubWatcher): void {
+    this.#watchers.add(1)
     if (watcher.end !== undefined) return void this.#ranges.add(watcher)
     const known = this.#byKey.get(watcher.start)
     if (known) known.add(watcher)
@@ -25,9 +34,9 @@ export class WatchHub {
   }
 
   delete(watcher: HubWatcher): void {
-    if (watcher.end !== undefined) return void this.#ranges.delete(watcher)
-    const known = this.#byKey.get(watcher.start)
-    known?.delete(watcher)
+    const known = watcher.end === undefined ? this.#byKey.get(watcher.start) : this.#ranges
+    if (known?.delete(watcher)) this.#watchers.add(-1)
+    if (watcher.end !== undefined) return
     if (known?.size === 0) this.#byKey.delete(watcher.start)
   }
 
@@ -44,6 +53,9 @@ export class WatchHub {
       for (const watcher of this.#byKey.get(key) ?? []) add(watcher, event)
       for (const watcher of this.#ranges) if (isIn(key, watcher)) add(watcher, event)
     }
-    for (const [watcher, list] of told) watcher.tell(list, revision)
+    for (const [watcher, list] of told) {
+      this.#sent.inc(list.length)
+      watcher.tell(list, revision)
+    }
   }
 }

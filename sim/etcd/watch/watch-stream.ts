@@ -46,6 +46,7 @@ export function openWatchStream(
 ): StreamIn<WatchRequest> {
   const { store, auth } = member.state
   const watchers = new Map<bigint, Watcher>()
+  hub.streams.add(1)
   let lastId = -1n
   type Rest = Pick<Partial<WatchResponse>, 'created' | 'canceled' | 'cancelReason' | 'compactRevision' | 'events'>
   const answer = (watchId: bigint, rest: Rest, revision?: bigint): WatchResponse =>
@@ -150,6 +151,7 @@ export function openWatchStream(
     halfClosed: () => {},
     gone() {
       clearInterval(timer)
+      hub.streams.add(-1)
       for (const watcher of watchers.values()) hub.delete(watcher)
       watchers.clear()
     },

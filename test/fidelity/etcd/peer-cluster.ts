@@ -1,5 +1,7 @@
 /** The three members of peer.json, one address each, with certificates of a peer CA of their own. */
 import { rmSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { request as askHttps } from 'node:https'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -106,6 +108,18 @@ export class PeerCluster {
       insecureSkipVerify: true,
       timeoutMs: 10_000,
     })
+  }
+
+  /** What it tells Prometheus. */
+  async metrics(name: MemberName): Promise<string> {
+    const [host = '', port = ''] = this.member(name).client.split(':')
+    const pair = this.pki.credential('healthcheck-client')
+    const asked = askHttps({ host, port, path: '/metrics', rejectUnauthorized: false, agent: false, ...pair })
+    asked.end()
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    let text = ''
+    for await (const piece of response) text += String(piece)
+    return text
   }
 
   async kill(name: MemberName): Promise<void> {

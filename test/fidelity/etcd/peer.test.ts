@@ -122,6 +122,15 @@ t.test('peer.json', async (t) => {
   t.ok(raftTerm >= 100n, `forged-append-effect: term ${raftTerm}`)
 
   await story.restart('restart-same')
+  const [leader = '', other = ''] = ['m2', 'm3'].map((name) => cluster.member(name as 'm2').id.toString(16))
+  const metrics = await cluster.metrics('m1')
+  for (const peer of [leader, other]) {
+    const value = (name: string, label = 'To'): number =>
+      Number(new RegExp(`^${name}\\{${label}="${peer}"\\} (.*)$`, 'm').exec(metrics)?.[1])
+    t.ok(value('etcd_network_peer_sent_bytes_total') > 0, `bytes to ${peer}`)
+    t.ok(value('etcd_network_peer_received_bytes_total', 'From') > 0, `bytes from ${peer}`)
+    t.match(metrics, new RegExp(`^etcd_network_active_peers\\{Local="\\w+",Remote="${peer}"\\} [01]$`, 'm'))
+  }
   const expired = ['--peer-cert-file={pki}/expired-peer.crt', '--peer-key-file={pki}/expired-peer.key']
   await story.restart('peer-cert-expired', expired)
   await story.restart('peer-trusts-other-ca', ['--peer-trusted-ca-file={pki}/etcd-ca.crt'])

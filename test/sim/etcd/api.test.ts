@@ -9,7 +9,7 @@ import { Permission_Type } from '../../../lib/etcd/auth_pb.ts'
 import { firstJsonValue } from '../../../lib/etcd/go-json.ts'
 import { messageFromJson, messageToJson, type JsonValue } from '../../../lib/etcd/proto-json.ts'
 import { protojsonDecode } from '../../../lib/etcd/protojson.ts'
-import { RangeRequestSchema, TxnRequestSchema, WatchRequestSchema } from '../../../lib/etcd/rpc_pb.ts'
+import { KV, RangeRequestSchema, TxnRequestSchema, WatchRequestSchema } from '../../../lib/etcd/rpc_pb.ts'
 import { AuthStore } from '../../../sim/etcd/auth/auth-store.ts'
 import { bcryptHash, bcryptMatches, usableCost } from '../../../sim/etcd/auth/bcrypt.ts'
 import { JWT_METHODS, jwtKeyOf } from '../../../sim/etcd/auth/jwt-method.ts'
@@ -22,6 +22,9 @@ import { FLAGS } from '../../../sim/etcd/flags.ts'
 import type { Call } from '../../../sim/etcd/grpc/call.ts'
 import { methods } from '../../../sim/etcd/grpc/methods.ts'
 import type { UnaryMethod } from '../../../sim/etcd/grpc/method.ts'
+import { PeerMetrics } from '../../../sim/etcd/metrics/peer-metrics.ts'
+import { RpcMetrics } from '../../../sim/etcd/metrics/rpc-metrics.ts'
+import { doubling, goFloat, Histogram } from '../../../sim/etcd/metrics/series.ts'
 import { Member } from '../../../sim/etcd/member.ts'
 import { keyBytes } from '../../../sim/etcd/mvcc/store.ts'
 import { flagsOfFile } from '../../../sim/etcd/settings/config-file.ts'
@@ -377,6 +380,54 @@ t.test('auth: a member that signs tokens, and takes one that it did not give out
   })
 })
 
+t.test('metrics: in Prometheus’ text', async (t) => {
+  for (const [value, text] of [
+    [0, '0'],
+    [0.0001, '0.0001'],
+    [0.00001234, '1.234e-05'],
+    [999_999, '999999'],
+    [1_000_000, '1e+06'],
+    [2_147_483_648, '2.147483648e+09'],
+    [-3, '-3'],
+    [Infinity, '+Inf'],
+  ] as const)
+    t.equal(goFloat(value), text)
+  const histogram = new Histogram('took_seconds', 'How long.', doubling(0.001, 3), ['To'])
+  t.equal(histogram.render(), '', 'nothing was seen')
+  for (const seconds of [0.001, 0.0015, 7]) histogram.observe(seconds, 'a"b')
+  t.equal(
+    histogram.render(),
+    `# HELP took_seconds How long.
+# TYPE took_seconds histogram
+took_seconds_bucket{To="a\\"b",le="0.001"} 1
+took_seconds_bucket{To="a\\"b",le="0.002"} 2
+took_seconds_bucket{To="a\\"b",le="0.004"} 2
+took_seconds_bucket{To="a\\"b",le="+Inf"} 3
+took_seconds_sum{To="a\\"b"} 7.0025
+took_seconds_count{To="a\\"b"} 3
+`,
+  )
+
+  const { method } = KV
+  const rpc = new RpcMetrics([method.range, method.put], false)
+  const text = (): string => rpc.families.map((family) => family.render()).join('')
+  const handled = (code: string): string =>
+    `grpc_server_handled_total{grpc_code="${code}",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}`
+  t.ok(text().includes(`${handled('Unavailable')} 0\n`), 'a rate begins at zero')
+  rpc.began(method.put, '3.6')('Unavailable')
+  t.ok(text().includes(`${handled('Unavailable')} 1\n`))
+  t.ok(text().includes('etcd_server_client_requests_total{client_api_version="3.6",type="unary"} 1\n'))
+
+  const peers = new PeerMetrics()
+  peers.active(1n, 255n, true)
+  peers.active(1n, 255n, false)
+  peers.sent(255n, 10)
+  const peerText = peers.families.map((family) => family.render()).join('')
+  t.match(peerText, /^etcd_network_active_peers\{Local="1",Remote="ff"\} 0$/m)
+  t.match(peerText, /^etcd_network_disconnected_peers_total\{Local="1",Remote="ff"\} 1$/m)
+  t.match(peerText, /^etcd_network_peer_sent_bytes_total\{To="ff"\} 10$/m)
+})
+
 t.test('cluster: what a change of the membership is refused with', async (t) => {
   const members = new Members(1)
   const add = (id: bigint, url: string, isLearner = false): void =>
@@ -534,6 +585,25 @@ t.test('lock, election and quota, by the services of a member', async (t) => {
   await t.rejects(ask('v3electionpb.Election/Proclaim', { leader, value: '' }), { message: 'election: not leader' })
   await t.rejects(ask('v3electionpb.Election/Leader', { name: base64('e') }), { message: 'election: no leader' })
 
+  const metrics = (): string => member.metrics.render(member)
+  // What the alerts of etcd's own mixin and kube-prometheus read, as far as one member has it.
+  for (const series of [
+    /^etcd_server_has_leader 1$/m,
+    /^etcd_server_leader_changes_seen_total 1$/m,
+    /^etcd_server_proposals_failed_total 0$/m,
+    /^etcd_server_proposals_pending 0$/m,
+    /^etcd_mvcc_db_total_size_in_bytes \d/m,
+    /^etcd_mvcc_db_total_size_in_use_in_bytes \d/m,
+    /^etcd_server_quota_backend_bytes 1.6e\+07$/m,
+    /^etcd_disk_wal_fsync_duration_seconds_bucket\{le="0.512"\} \d/m,
+    /^etcd_disk_backend_commit_duration_seconds_bucket\{le="\+Inf"\} \d/m,
+    /^etcd_debugging_lease_granted_total 3$/m,
+    /^etcd_mvcc_put_total [1-9]/m,
+    /^etcd_mvcc_delete_total [1-9]/m,
+    /^process_resident_memory_bytes \d/m,
+    /^process_open_fds \d/m,
+  ])
+    t.match(metrics(), series)
   const put = (size: number): Promise<unknown> =>
     ask('etcdserverpb.KV/Put', { key: base64('fill'), value: Buffer.alloc(size).toString('base64') })
   const space = { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' }
@@ -548,6 +618,7 @@ t.test('lock, election and quota, by the services of a member', async (t) => {
   await t.rejects(put(1), space, 'the alarm refuses what would fit')
   const { errors } = await ask('etcdserverpb.Maintenance/Status', {})
   t.match(errors, [/^memberID:\d+ alarm:NOSPACE $/])
+  t.match(metrics(), /^etcd_debugging_server_alarms\{alarm_type="NOSPACE",server_id="[0-9a-f]+"\} 1$/m)
   t.match(await ask('etcdserverpb.KV/DeleteRange', { key: base64('fill') }), { deleted: '1' })
   const revision = String(member.state.store.revision)
   await ask('etcdserverpb.KV/Compact', { revision })
