@@ -90,6 +90,13 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     },
     held: (name) => readFile(join(folder, name)),
     heldPath: (name) => join(folder, name),
+    runtime: async () => {
+      const [{ runtimeThief }, { RUNTIME_SOCKET }] = await Promise.all([
+        import('./runtime.ts'),
+        import('../cluster/cri.ts'),
+      ])
+      return onMachine(RUNTIME_SOCKET, runtimeThief)
+    },
     readOfProcess: async (pid, what) => {
       const path = `/proc/${pid}/${what}`
       try {

@@ -3,6 +3,7 @@ import type { Layer } from '../tls/layer.ts'
 import type { Intercepted, InterceptOptions } from './intercept.ts'
 import type { Fault } from '../wire/fault.ts'
 import type { EtcdThief } from './etcd.ts'
+import type { RuntimeThief } from './runtime.ts'
 import type { ResumeOptions } from './resume.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import type { ExecReply, ExecRequest } from './exec.ts'
@@ -114,6 +115,8 @@ export interface World {
   readAsUser(path: string): Promise<Buffer | undefined>
   /** Puts a file on the machine that the attacker is a user of, or root of; the system's word is noted where it may not. */
   writeAsUser(path: string, text: string): Promise<boolean>
+  /** Connects to the container runtime's socket of that machine; undefined where the system does not let this user. */
+  runtime(): Promise<RuntimeThief | undefined>
   /** What the system shows this user of another process; its word is noted where it does not. Undefined for one that is gone. */
   readOfProcess(pid: string, what: 'cmdline' | 'environ'): Promise<Buffer | undefined>
   /** Notes something seen that no verb noted by itself. */

@@ -300,6 +300,7 @@ export class Cluster {
         await this.wire.open(host, port)
         return { address: this.plan.host(host).back, port, shut: () => this.wire.close(host, port) }
       },
+      folderOf: (name) => this.hostFolder(name),
       watch: (pid) => this.watch(pid),
       mint: (wanted) => this.mint(wanted),
       store: () => ({

@@ -1,5 +1,7 @@
 /** The honest administrator of a range: plants canaries, looks what became of them, and does an administrator's work. */
 import { etcdClient, type EtcdClient } from '../etcd/client.ts'
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
 import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
 import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
@@ -24,6 +26,8 @@ export interface OperatorOptions {
   kubeconfig: Kubeconfig
   /** Address of a host, for what an administrator's monitoring asks of kubelets. */
   faceOf: (host: string) => string
+  /** The folder that is a host's root, for what an administrator does there. */
+  folderOf?: (host: string) => string
   /** A host's localhost, for what an administrator runs there. */
   loopOf?: (host: string) => string
   /** Hears what an honest person's tools decided. */
@@ -263,6 +267,11 @@ export class Operator {
   async stopCourier({ namespace, pod }: { namespace: string; pod: string }): Promise<void> {
     const name = `courier-of-${pod}`
     if (this.#couriers.delete(name)) await this.delete(`/api/v1/namespaces/${namespace}/pods/${name}`)
+  }
+
+  /** `chmod` on a host. */
+  changeMode(host: string, path: string, mode: number): void {
+    chmodSync(join(this.#options.folderOf?.(host) ?? '', path), mode)
   }
 
   /** Starts a program on a machine; it runs until the goal is taken away. */

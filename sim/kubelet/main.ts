@@ -118,6 +118,7 @@ async function run(settings: KubeletSettings): Promise<void> {
     new Node({ client, name: nodeName, ip: nodeIp, port, labels, version, minorVersion, register }).start()
   }
   pods.start()
+  if (place.root !== undefined) (await import('./server/runtime-socket.ts')).listenRuntime(place.root, pods)
 }
 
 /** The bundle of the moment: a CA that was taken out of the file is one no more. */

@@ -69,6 +69,11 @@ export class PodWorker {
     return state?.container ?? state?.last
   }
 
+  /** Those that run now. */
+  get running(): Container[] {
+    return this.#states.flatMap(({ container }) => (container?.exitCode === undefined ? (container ?? []) : []))
+  }
+
   /** The one of that name that ran before the present one. */
   previousContainer(name: string): Container | undefined {
     return this.#states.find(({ spec }) => spec.name === name)?.last

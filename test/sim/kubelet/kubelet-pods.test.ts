@@ -1,8 +1,10 @@
 /** What a kubelet does with Pods of its files, with volumes that change, and over every protocol that streams. */
 import t from 'tap'
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import { runtimeThief } from '../../../lib/attacker/runtime.ts'
+import { RUNTIME_SOCKET } from '../../../lib/cluster/cri.ts'
 import { openSpdyExec } from '../../../lib/kube/exec-spdy.ts'
 import type { ExecStatus } from '../../../lib/kube/exec-session.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
@@ -380,4 +382,25 @@ t.test('logs of the container before', async (t) => {
   t.equal(await text(`?sinceTime=${new Date(Date.now() + 60_000).toISOString()}`), '')
   t.equal(await text('?sinceTime=2020-01-01T00:00:00Z'), 'done\n')
   t.equal(await text('?sinceTime=yesterday'), '{"message": "Unable to decode query."}')
+})
+
+t.test('the runtime obeys whoever may connect to its socket', async (t) => {
+  const path = join(host, RUNTIME_SOCKET)
+  await eventually(() => Promise.resolve(String(existsSync(path))), /true/)
+  t.equal(statSync(path).mode & 0o777, 0o660, 'its owner and group alone')
+  put(
+    pod('victim', { containers: [{ name: 'main', image: 'victim:1', env: [{ name: 'PASSWORD', value: 'hunter2' }] }] }),
+  )
+  await running('victim')
+  const runtime = await runtimeThief(path)
+  t.teardown(() => runtime.close())
+  const found = (await runtime.containers()).find((each) => each.pod.name === 'victim')
+  t.match(found, { name: 'main', image: 'victim:1', pod: { namespace: 'default', uid: 'uid-of-victim' } })
+  const { stdout, stderr, exitCode } = await runtime.run(found?.id ?? '', ['sh', '-c', 'env; echo no >&2; exit 3'])
+  t.match(stdout.toString('utf8'), /^PASSWORD=hunter2$/m)
+  t.match({ stderr: stderr.toString('utf8'), exitCode }, { stderr: 'no\n', exitCode: 3 })
+  await t.rejects(runtime.run('nobody', ['id']), {
+    code: 'NotFound',
+    message: 'failed to find container "nobody" in store: not found',
+  })
 })
