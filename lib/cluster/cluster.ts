@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { Posture } from '../posture/posture.ts'
 import type { IssuedPki } from '../posture/issue-pki.ts'
-import { signingAuthority } from '../posture/signing-authority.ts'
+import { RETIRED_CA, signingAuthority } from '../posture/signing-authority.ts'
 import { renderClusterObjects, renderHost, type RenderedHost } from '../posture/render-host.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import type { LinkFilter } from '../wire/link.ts'
@@ -210,6 +210,7 @@ export class Cluster {
         if (!authority) throw new Error(`[pki_authority] ${name}: posture ${posture.name} has no such authority`)
         return authority
       },
+      retired: () => pki.authorities.get(RETIRED_CA),
       leafOf: (host) => {
         const { user } = parseKubeconfig(
           readFileSync(join(this.hostFolder(host), 'etc/kubernetes/kubelet.conf'), 'utf8'),

@@ -14,6 +14,8 @@ export type Signer =
   | AuthorityName
   /** A CA of the attacker's own, named as the cluster's is. */
   | 'foreign-ca'
+  /** A CA of before that the cluster still takes clients from; where it does so no more, one that it does not know. */
+  | 'retired-ca'
   /** The key of a kubelet's own client certificate, which is no CA; where that kubelet has none, the same as `self`. */
   | { leafOf: string }
   /** A sub-CA that this CA signed for somebody. It comes along in the chain. */
@@ -36,6 +38,8 @@ export interface MintedCertificate {
 /** Where a minted certificate comes from: the cluster's CAs and kubelets, and its hosts' addresses. */
 export interface Mint {
   authority: (name: AuthorityName) => Issued
+  /** The CA that was rotated out and left in the bundle, where there is one. */
+  retired: () => Issued | undefined
   /** A kubelet's client certificate and key; undefined where it has none. */
   leafOf: (host: string) => Issued | undefined
   /** Addresses of a host, or of every host of a role. */
@@ -71,8 +75,9 @@ async function issueAs(spec: CertificateSpec, wanted: MintedCertificate, authori
 
 async function signerOf(signedBy: Signer, from: Mint): Promise<{ authority?: Issued; comesAlong?: true }> {
   if (signedBy === 'self') return {}
-  if (signedBy === 'foreign-ca') {
-    return { authority: await issue({ commonName: 'kubernetes', isCa: true, ...validity('now') }) }
+  if (signedBy === 'foreign-ca' || signedBy === 'retired-ca') {
+    const retired = signedBy === 'retired-ca' ? from.retired() : undefined
+    return { authority: retired ?? (await issue({ commonName: 'kubernetes', isCa: true, ...validity('now') })) }
   }
   if (typeof signedBy === 'string') return { authority: from.authority(signedBy) }
   if ('leafOf' in signedBy) {

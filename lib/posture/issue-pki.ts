@@ -99,7 +99,10 @@ export async function issuePki(
     const { certificate, privateKey } = authority(name)
     for (const place of places) {
       for (const host of on(place.on)) {
-        put(host, place.certificate, certificate, place.modes.certificate)
+        const before = files.get(host.name)?.find(({ path }) => path === place.certificate)
+        if (before === undefined) put(host, place.certificate, certificate, place.modes.certificate)
+        // Several authorities in one file are a bundle; one under two names is there once.
+        else if (!before.text.includes(certificate)) before.text += certificate
         put(host, place.key, privateKey, place.modes.key)
       }
     }

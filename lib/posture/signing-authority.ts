@@ -21,6 +21,9 @@ export function signingAuthority(
   return found ?? relation
 }
 
+/** What a plan calls a CA that signs nobody any more, and that clients may still come by. */
+export const RETIRED_CA = 'retired-ca'
+
 /** Where a host of the control plane holds the certificate of the authority that signs a relation's certificates. */
 export function authorityFile(plan: PkiPlan, name: string): string {
   const files = plan.authorities.find((each) => each.name === name)?.files ?? []

@@ -31,9 +31,10 @@ function variant(id: string, title: string, minted: Minted, goal: Goal, zeroTrus
 }
 
 export default scenario({
-  title: 'Three CA keys',
+  title: 'Four CA keys',
   story: `Whoever holds a CA's key is whoever it likes. Nobody logs what a CA signs, and a cluster knows no revocation: kube-apiserver reads
-no CRL at all. The keys lie on control-plane hosts, as kube-controller-manager signs with one of them.`,
+no CRL at all. The keys lie on control-plane hosts, as kube-controller-manager signs with one of them. A rotation is not over when the
+new certificates work: the old CA is as good as the new one until it is taken out of the bundle.`,
   refs: ['kubernetes/kubernetes#81111', 'kube-controller-manager --cluster-signing-key-file'],
   cis: ['1.1.21'],
   attack: ['T1649', 'T1606'],
@@ -57,6 +58,20 @@ no CRL at all. The keys lie on control-plane hosts, as kube-controller-manager s
       { signedBy: 'front-proxy-ca', commonName: 'front-proxy-client', usages: ['clientAuth'] },
       { read: 'secret' },
     ),
+    {
+      id: 'd',
+      title: 'a CA that was rotated out a year ago, and left in the bundle',
+      foothold: bearerOf('holder of the key of before', {
+        signedBy: 'retired-ca',
+        commonName: 'nobody-knows',
+        organizations: ['system:masters'],
+        usages: ['clientAuth'],
+      }),
+      goal: { read: 'secret' },
+      premise: ['retired-ca-removed'],
+      expect: { open: NOT_ASKED, encrypted: NOT_ASKED, kubeadm: THROUGH, hardened: THROUGH, 'zero-trust': THROUGH },
+      twin: { through: { restore: 'retired-ca-removed' } },
+    },
   ],
   async attempt(world, variant) {
     if (variant === 'b') {

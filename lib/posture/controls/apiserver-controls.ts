@@ -1,10 +1,10 @@
 /** Controls of kube-apiserver: who is let in, and what they may do. */
-import { flagOf, listFlag, manifestsOf, withFlag, withFlagsAtLeast } from '../change-posture.ts'
+import { flagOf, listFlag, manifestsOf, withFlag, withFlagsAtLeast, withPki } from '../change-posture.ts'
 import type { Component } from '../component.ts'
 import type { Control } from '../control.ts'
 import { readManifest } from '../manifest.ts'
 import type { Posture } from '../posture.ts'
-import { authorityFile, signingAuthority } from '../signing-authority.ts'
+import { authorityFile, RETIRED_CA, signingAuthority } from '../signing-authority.ts'
 import { manifestPath } from './manifest-path.ts'
 
 const APISERVER = manifestPath('kube-apiserver')
@@ -48,6 +48,18 @@ export const APISERVER_CONTROLS: readonly Control[] = [
       withFlagsAtLeast(posture, 'kube-apiserver', {
         'client-ca-file': authorityFile(posture.pki, signingAuthority(posture.pki, 'ca', ['clientAuth'])),
       }),
+  },
+  {
+    id: 'retired-ca-removed',
+    title: 'no CA that was rotated out is left among those that kube-apiserver takes clients from',
+    layer: '401',
+    files: [APISERVER, 'pki.yaml'],
+    weaken: (posture) => {
+      const bundle = flagOf(posture, 'kube-apiserver', 'client-ca-file')
+      return bundle === undefined || bundle === BUNDLE ? posture : withRetiredCa(posture)
+    },
+    restore: (posture) =>
+      flagOf(posture, 'kube-apiserver', 'client-ca-file') === BUNDLE ? withoutRetiredCa(posture) : posture,
   },
   {
     id: 'authorization-mode',
@@ -165,4 +177,28 @@ export function withKubeletClient(posture: Posture): Posture {
     'kubelet-client-certificate': '/etc/kubernetes/pki/apiserver-kubelet-client.crt',
     'kubelet-client-key': '/etc/kubernetes/pki/apiserver-kubelet-client.key',
   })
+}
+
+const BUNDLE = '/etc/kubernetes/pki/client-ca-bundle.crt'
+
+/** The CA of today and the one before it, which bore the same name. */
+function withRetiredCa(posture: Posture): Posture {
+  const current = posture.pki.authorities.find(
+    ({ name }) => name === signingAuthority(posture.pki, 'ca', ['clientAuth']),
+  )
+  if (current === undefined) return posture
+  const place = { on: 'control-plane', certificate: BUNDLE }
+  const { name, commonName, files } = current
+  const bundled = withPki(posture, ['authorities', name, 'files', files.length], place)
+  const both = withPki(bundled, ['authorities', RETIRED_CA], { commonName, files: [place] })
+  return withFlag(both, 'kube-apiserver', 'client-ca-file', BUNDLE)
+}
+
+function withoutRetiredCa(posture: Posture): Posture {
+  const name = signingAuthority(posture.pki, 'ca', ['clientAuth'])
+  const files = posture.pki.authorities.find((each) => each.name === name)?.files ?? []
+  const at = files.findIndex(({ certificate }) => certificate === BUNDLE)
+  const unbundled = withPki(posture, ['authorities', name, 'files', at], undefined)
+  const alone = withPki(unbundled, ['authorities', RETIRED_CA], undefined)
+  return withFlag(alone, 'kube-apiserver', 'client-ca-file', authorityFile(alone.pki, name))
 }

@@ -29,6 +29,8 @@ const NOT_THERE: Readonly<Record<string, string>> = {
     ]),
   ),
   'open kubeconfig-server-verification': 'its kubeconfigs say http://',
+  'open retired-ca-removed': 'nobody shows it a certificate',
+  'encrypted retired-ca-removed': 'nobody shows it a certificate',
   'open etcd-peer-auto-tls': 'its members speak plain HTTP',
 }
 
@@ -50,6 +52,15 @@ const SUITES =
 
 /** What dropping each control of `hardened` changes. */
 const DROPPED: Readonly<Record<string, readonly string[]>> = {
+  'retired-ca-removed': [
+    'kube-apiserver: - --client-ca-file=/etc/kubernetes/pki/ca.crt',
+    'kube-apiserver: + --client-ca-file=/etc/kubernetes/pki/client-ca-bundle.crt',
+    'pki.yaml: + - on: control-plane',
+    'pki.yaml: + certificate: /etc/kubernetes/pki/client-ca-bundle.crt',
+    'pki.yaml: + retired-ca:',
+    'pki.yaml: + commonName: kubernetes',
+    'pki.yaml: + files:',
+  ],
   'apiserver-tls': [
     'kube-apiserver: + --insecure-bind-address=0.0.0.0',
     'kube-apiserver: + --insecure-port=8080',
