@@ -9,6 +9,9 @@ export interface EtcdThief {
   range(prefix: string): Promise<Loot>
   put(key: string, value: string | Uint8Array): Promise<void>
   delete(key: string): Promise<void>
+  /** The new member's id, or why there is none. */
+  addLearner(peerUrl: string): Promise<{ id: bigint } | { refused: string }>
+  removeMember(id: bigint): Promise<void>
   close(): Promise<void>
 }
 
@@ -47,6 +50,19 @@ export async function etcdThief(baseUrl: string, caller: Caller): Promise<EtcdTh
     },
     async delete(key) {
       await attempt((etcd) => etcd.deleteRange({ key }))
+    },
+    async addLearner(peerUrl) {
+      let refused = ''
+      const id = await attempt((etcd) =>
+        etcd.addMember([peerUrl], { isLearner: true }).catch((error: Error) => {
+          refused = error.message
+          throw error
+        }),
+      )
+      return id === undefined ? { refused } : { id }
+    },
+    async removeMember(id) {
+      await attempt((etcd) => etcd.removeMember(id))
     },
     close: () => client.close(),
   }

@@ -18,7 +18,7 @@ export interface Group {
 }
 
 /** raftpb.MessageType. */
-const APPEND = 3
+export const MESSAGE_TYPE = { append: 3, appendResponse: 4, heartbeatResponse: 9 } as const
 
 /** How long one listens for the word. */
 const PATIENCE_MS = 3000
@@ -37,7 +37,7 @@ export async function groupOf(world: World): Promise<Group | undefined> {
 }
 
 /** The headers of one member to another, whoever sends them. */
-function headersOf({ clusterId }: Group, from: Member, to: Member): Record<string, string> {
+export function headersOf({ clusterId }: Group, from: Member, to: Member): Record<string, string> {
   return {
     'X-Server-From': from.id,
     'X-Server-Version': '3.6.0',
@@ -85,17 +85,29 @@ export async function takeStreams(world: World, word: string, act: () => Promise
 /** Tells the first member, in the second one's name, that a leader of that term has spoken. */
 export async function forgeAppend(world: World, group: Group, term: number): Promise<void> {
   const [to, from] = group.members
-  if (!to || !from) return
-  const message = new ProtoWriter(64)
-    .numberAlways(1, APPEND)
+  if (to && from) await tell(world, group, { type: MESSAGE_TYPE.append, from, to, term })
+}
+
+export interface Told {
+  type: number
+  from: Member
+  to: Member
+  term: number
+  index?: number
+  reject?: boolean
+}
+
+/** One message of Raft by itself, in whosever name: raftpb.Message. */
+export async function tell(world: World, group: Group, told: Told): Promise<void> {
+  const { type, from, to, term, index = 0, reject = false } = told
+  const body = new ProtoWriter(64)
+    .numberAlways(1, type)
     .bigintAlways(2, BigInt(`0x${to.id}`))
     .bigintAlways(3, BigInt(`0x${from.id}`))
     .numberAlways(4, term)
+    .number(6, index)
+    .number(10, reject ? 1 : 0)
     .finish()
-  await world.request(to.url, {
-    method: 'POST',
-    path: '/raft',
-    headers: { ...headersOf(group, from, to), 'Content-Type': 'application/protobuf' },
-    body: message,
-  })
+  const headers = { ...headersOf(group, from, to), 'Content-Type': 'application/protobuf' }
+  await world.request(to.url, { method: 'POST', path: '/raft', headers, body })
 }

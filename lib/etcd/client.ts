@@ -2,6 +2,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { GrpcClient, type GrpcClientOptions } from './grpc-client.ts'
 import {
+  Cluster,
   KV,
   Lease,
   Maintenance,
@@ -85,6 +86,16 @@ export class EtcdClient {
   /** Returns the lease's id. */
   async grantLease(ttlSeconds: number): Promise<bigint> {
     return (await this.#grpc.unary(Lease.method.leaseGrant, { TTL: BigInt(ttlSeconds) })).ID
+  }
+
+  /** Returns the new member's id. */
+  async addMember(peerUrls: readonly string[], { isLearner = false } = {}): Promise<bigint> {
+    const { member } = await this.#grpc.unary(Cluster.method.memberAdd, { peerURLs: [...peerUrls], isLearner })
+    return member?.ID ?? 0n
+  }
+
+  async removeMember(id: bigint): Promise<void> {
+    await this.#grpc.unary(Cluster.method.memberRemove, { ID: id })
   }
 
   status(): Promise<StatusResponse> {

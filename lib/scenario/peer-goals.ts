@@ -9,7 +9,7 @@ const ROLES = '/apis/rbac.authorization.k8s.io/v1/namespaces'
 const ROLE_KEYS = '/registry/roles/'
 
 /** A key of etcd holds an object's name, and nobody seals keys. */
-export const READ_A_NAME: Goal = { read: 'word', what: 'the name of an object' }
+export const READ_A_NAME: Goal = { read: 'word', what: 'the name of what was written' }
 
 let roles = 0
 
@@ -21,6 +21,16 @@ export async function nameARole(operator: Operator, { namespace, canary }: Stage
     metadata: { name: `${canary}-${++roles}`, namespace },
     rules: [],
   })
+}
+
+export const NOTE_KEYS = '/range/notes/'
+
+/**
+ * An administrator's `etcdctl put` at the first member, the first of its endpoints. Whoever leads, it passes on a connection
+ * that the others dialled to that member: it tells the leader, or as the leader all others.
+ */
+export async function noteAKey(operator: Operator, { canary }: Staged): Promise<void> {
+  await operator.store.put({ key: `${NOTE_KEYS}${canary}`, value: '' })
 }
 
 /** Hears what the leader tells the others while a Role is created. */

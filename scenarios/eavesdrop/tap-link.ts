@@ -4,7 +4,7 @@
  *            tap
  */
 import { tapOn, tapWithKeys } from '../../lib/scenario/footholds.ts'
-import { nameARole, READ_A_NAME } from '../../lib/scenario/peer-goals.ts'
+import { noteAKey, READ_A_NAME } from '../../lib/scenario/peer-goals.ts'
 import type { LinkName } from '../../lib/attacker/foothold.ts'
 import { scenario, type Change, type Expectation, type Goal, type Variant } from '../../lib/scenario/scenario.ts'
 
@@ -78,7 +78,6 @@ export default scenario({
       ...variant({
         id: 'd',
         title: 'etcd -> etcd: what Raft tells every member, by the name that it lies under',
-        // Whoever leads, what kube-apiserver writes at the first member passes here.
         link: { to: 'etcd-1', port: 2380 },
         by: 'etcd',
         goal: READ_A_NAME,
@@ -98,7 +97,7 @@ export default scenario({
     }),
   ],
   async meanwhile(operator, goal) {
-    if (goal.variant === 'd') return nameARole(operator, goal)
+    if (goal.variant === 'd') return noteAKey(operator, goal)
     if (goal.variant !== 'b') return
     await operator.exec({ namespace: goal.namespace, pod: goal.pod, command: ['cat'], stdin: `${goal.canary}\n` })
   },

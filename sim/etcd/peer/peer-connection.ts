@@ -10,10 +10,12 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { witness } from '../../../lib/cluster/witness.ts'
 import { dialFrom, type Place } from '../../../lib/cluster/place.ts'
 import { dialTls } from '../../../lib/tls/dial.ts'
 import { dialPlain } from '../../../lib/tls/plain.ts'
 import type { TlsPolicy } from '../../../lib/tls/policy.ts'
+import { Refusal } from '../../../lib/tls/refusal.ts'
 
 /** The files that the `--peer-…` flags name. */
 export interface PeerTls {
@@ -48,9 +50,20 @@ export class PeerConnections extends Agent {
     const url = new URL(String((options as { peerUrl?: string }).peerUrl))
     dialPeer(url, this.#dialing).then(
       (socket) => done(null, socket),
-      (error: Error) => (done as (error: Error) => void)(error),
+      (error: Error) => {
+        witnessRefusal(error)
+        ;(done as (error: Error) => void)(error)
+      },
     )
   }
+}
+
+/** What a peer refuses, the peer says; a peer that this end did not take is this end's word. */
+function witnessRefusal(error: Error): void {
+  if (!(error instanceof Refusal) || error.layer !== 'cert-verify') return
+  const { layer, code, message: text, details } = error
+  const { local, remote } = details
+  if (local && remote) witness({ about: 'certificate', decision: 'refuse', local, remote, layer, code, text })
 }
 
 async function dialPeer(url: URL, { place, tls }: PeerDialing): Promise<Socket> {
