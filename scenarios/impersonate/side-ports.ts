@@ -4,7 +4,7 @@
 import type { Operator } from '../../lib/cluster/operator.ts'
 import type { Foothold } from '../../lib/attacker/foothold.ts'
 import { STRANGER } from '../../lib/scenario/footholds.ts'
-import { scenario, type Expectation, type Twin, type Variant } from '../../lib/scenario/scenario.ts'
+import { scenario, type Change, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 
 const NEIGHBOUR_UID = 64002
 const CONTROL_PLANE = 'control-plane-1'
@@ -24,7 +24,7 @@ const neighbourOf = (host: string): Foothold => ({
   holds: {},
 })
 
-/** The same user, who holds an administrator's kubeconfig. */
+/** A user of the control plane who holds an administrator's kubeconfig. */
 const ADMINISTRATOR: Foothold = {
   ...neighbourOf(CONTROL_PLANE),
   name: 'an administrator',
@@ -56,12 +56,7 @@ const ASKS_NOBODY = {
 }
 const HEALTH_ALONE = { notApplicable: 'it delegates to nobody: the port answers health alone, whoever asks' }
 
-function fromTheNet(who: 'scheduler' | 'controller-manager'): Variant {
-  const twin: Twin = {
-    through: { restore: `${who}-bind-address` },
-    // Either alone only meets the other's wall.
-    stopped: { weaken: [`${who}-bind-address`, 'authorization-mode'] },
-  }
+function fromTheNet(who: 'scheduler' | 'controller-manager', stopped: Change): Variant {
   return {
     id: who,
     title: `kube-${who}, from the network`,
@@ -69,7 +64,7 @@ function fromTheNet(who: 'scheduler' | 'controller-manager'): Variant {
     goal: goalOf(who),
     target: who,
     expect: { open: THROUGH, encrypted: HEALTH_ALONE, kubeadm: CLOSED, hardened: CLOSED, 'zero-trust': CLOSED },
-    twin,
+    twin: { through: { restore: `${who}-bind-address` }, stopped },
   }
 }
 
@@ -86,8 +81,9 @@ nobody, and is safe as far as its machine has no other users.`,
   cis: ['1.3.2', '1.3.7', '1.4.1', '1.4.2'],
   attack: ['T1046', 'T1613'],
   variants: [
-    fromTheNet('scheduler'),
-    fromTheNet('controller-manager'),
+    // Either alone only meets the other's wall.
+    fromTheNet('scheduler', { weaken: ['scheduler-bind-address', 'authorization-mode'] }),
+    fromTheNet('controller-manager', { foothold: ADMINISTRATOR }),
     {
       id: 'scheduler-local',
       title: 'kube-scheduler, from its own machine',
@@ -113,13 +109,11 @@ nobody, and is safe as far as its machine has no other users.`,
       twin: { through: { foothold: STRANGER } },
     },
   ],
-  async attempt(world, variant) {
+  async attempt(world) {
     const { host, secure, plain } = PORTS[world.target as Who]
     const loot: string[] = []
     // A machine's own localhost first, for whoever is a user of it; a stranger's own has none of this.
-    for (const address of variant.endsWith('-local')
-      ? [world.network.own.loop, world.network.hosts[host]]
-      : [world.network.hosts[host]]) {
+    for (const address of [world.network.own.loop, world.network.hosts[host]]) {
       loot.push((await world.request(`http://${address}:${plain}`, { path: '/metrics' })).body)
       if (secure === undefined || STARTED.test(loot.join('\n'))) continue
       loot.push((await world.request(`https://${address}:${secure}`, { path: '/metrics' })).body)
