@@ -81,6 +81,7 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     resume: async (where, request) => (await import('./resume.ts')).resume(where, request, await callerAs(where.as)),
     renegotiate: async (baseUrl, request) =>
       (await import('./renegotiate.ts')).renegotiate(baseUrl, request, await callerAs(request.as)),
+    halfOpen: async (baseUrl, random) => (await import('./half-open.ts')).halfOpen(baseUrl, random, plain),
     sniff: async () => (await import('./sniff.ts')).maySniff(observe),
     meanwhile: () => ask({ call: 'meanwhile' }),
     capture: async () => {

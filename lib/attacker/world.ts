@@ -96,6 +96,8 @@ export interface World {
   resume(where: ResumeOptions, request: ApiRequest): Promise<Reply>
   /** Asks for a second handshake within a connection of TLS 1.2, then asks the question. */
   renegotiate(baseUrl: string, request: ApiRequest): Promise<Reply>
+  /** Begins a handshake with this random and leaves the rest to the server; what it said to it. */
+  halfOpen(baseUrl: string, random: Buffer): Promise<Buffer>
   /** Whether this user may open a packet socket; the system's word on it is noted where not. */
   sniff(): Promise<boolean>
   /** Lets honest people and components act, and waits until they have. */

@@ -296,6 +296,7 @@ export class Cluster {
       faceOf: (name) => this.plan.host(name).face,
       witness: (tool, facts) => this.#parts.components.hear(tool, facts),
       loopOf: (name) => this.plan.host(name).loop,
+      fileOn: (name, path) => readFileSync(join(this.hostFolder(name), path)),
       dumpCore: (host, component, mode) => this.#dumpCore(host, component, mode),
       openPort: async (host, port) => {
         await this.wire.open(host, port)

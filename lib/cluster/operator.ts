@@ -34,6 +34,8 @@ export interface OperatorOptions {
   witness?: (tool: string, facts: WitnessFacts) => void
   /** Where etcd is, and what opens it: kube-apiserver's own pair. */
   store?: () => { endpoints: readonly string[]; keyPair?: KeyPair }
+  /** A file of a host. */
+  fileOn?: (host: string, path: string) => Buffer
   /** Writes a component's memory to /var/crash of its host, as a file of that mode. */
   dumpCore?: (host: string, component: string, mode: number) => Promise<void>
   /** Opens a port of a host's face, and says where to listen for what comes there. */
@@ -216,6 +218,12 @@ export class Operator {
   async mint(wanted: MintedCertificate): Promise<KeyPair> {
     if (this.#options.mint === undefined) throw new Error('[operator_mint] this operator runs no CA')
     return this.#options.mint(wanted)
+  }
+
+  /** A file of a host, as its administrator reads it. */
+  fileOn(host: string, path: string): Buffer {
+    if (this.#options.fileOn === undefined) throw new Error('[operator_file] this operator runs no host')
+    return this.#options.fileOn(host, path)
   }
 
   /** `gcore`: an administrator looks for a fault in a component, and leaves its memory in a file. */

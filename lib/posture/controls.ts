@@ -7,6 +7,7 @@ import { CREDENTIAL_CONTROLS } from './controls/credential-controls.ts'
 import { ENCRYPTION_CONTROLS } from './controls/encryption-controls.ts'
 import { ETCD_CONTROLS } from './controls/etcd-controls.ts'
 import { ETCD_PEER_CONTROLS } from './controls/etcd-peer-controls.ts'
+import { NETWORK_CONTROLS } from './controls/network-controls.ts'
 import { KUBELET_CONTROLS } from './controls/kubelet-controls.ts'
 
 /** Every control there is, by id. */
@@ -20,4 +21,5 @@ export const CONTROLS: readonly Control[] = [
   ...ENCRYPTION_CONTROLS,
   ...CREDENTIAL_CONTROLS,
   ...CIPHER_CONTROLS,
+  ...NETWORK_CONTROLS,
 ]

@@ -164,6 +164,7 @@ function signerText(signedBy: Signer): string {
 function goalText(goal: Goal): string {
   if ('write' in goal) return goal.write
   if ('deny' in goal) return goal.deny
+  if ('show' in goal) return goal.show
   if ('erase' in goal) return goal.erase === 'pod' ? `a Pod on ${goal.node} gone` : 'a Secret gone'
   if (goal.read === 'secret')
     return `a Secret's value${goal.node === undefined ? '' : ` (a Pod on ${goal.node} uses it)`}`

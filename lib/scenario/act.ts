@@ -188,6 +188,10 @@ async function proofOf(
     return found && !found.metadata.deletionTimestamp ? undefined : `the ${what} is gone`
   }
   if ('deny' in variant.goal) return undefined
+  if ('show' in variant.goal) {
+    const loot = result.loot.map((piece) => Buffer.from(piece, 'base64'))
+    return (await variant.goal.shown(cluster.operator, loot, mark)) ? variant.goal.show : undefined
+  }
   const loot = result.loot.map((piece) => Buffer.from(piece, 'base64'))
   if (variant.goal.read === 'fact') {
     const fact = await variant.goal.known(cluster.operator)

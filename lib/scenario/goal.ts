@@ -25,6 +25,8 @@ export type Goal =
   | { erase: 'pod'; node: string }
   /** Leave a mark in the cluster; `placed` looks for it with an administrator's eyes. */
   | { write: string; node?: string; placed: (operator: Operator, staged: Staged, mark: string) => Promise<boolean> }
+  /** Carry off what nobody but the defender can have made, and for this attacker alone; `shown` looks for it. */
+  | { show: string; shown: (operator: Operator, loot: readonly Buffer[], mark: string) => Promise<boolean> }
   /**
    * Keep honest people from being served. `asked` asks in their place while what the attacker set up still stands, and says
    * whose answer came; nobody's is the proof.
