@@ -1,7 +1,8 @@
 /**
  * Any bytes for every reader of foreign bytes: `node dist/test/fuzz/inputs.js [--count N] [--seed S] [--only name,name]`. A
  * reader answers or refuses with an error of its own; what is counted as a find is another error, much CPU, or memory that
- * grows. `--count` is for each reader; live ports get one connection for each input too.
+ * grows. `--count` is for each reader; live ports get one connection for each input too, those of a whole etcd member among
+ * them.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
@@ -30,6 +31,7 @@ import { parseCertificate } from '../../lib/x509/parse.ts'
 import { certificatesFromPem, pemBlocks } from '../../lib/x509/pem.ts'
 import { certPool } from '../../lib/x509/pool.ts'
 import { helloRecord, ALPN, SNI, VERSIONS_OFFERED } from '../lib/tls/hello-bytes.ts'
+import { etcdPorts } from './etcd-ports.ts'
 import { mutateBytes, mutateTree } from './mutate.ts'
 import { Random } from './random.ts'
 
@@ -116,6 +118,7 @@ async function targets(): Promise<Record<string, Target>> {
     },
     capture: { seeds: [capture], feed: refusing(readCapture, (error) => error instanceof CaptureError) },
     'port-request': await port(hellos, pair, { mode: 'request', caPem: () => ca.certificate }),
+    ...(await etcdPorts()),
     'port-require': await port(hellos, pair, { mode: 'require', caPem: () => ca.certificate, verify: () => undefined }),
   }
 }

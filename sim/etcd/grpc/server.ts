@@ -44,7 +44,6 @@ export class GrpcServer {
   }
 
   serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller, head: GrpcHead = GRPC_HEAD): void {
-    stream.on('error', () => {})
     const path = String(headers[':path'])
     const method = this.#methods.get(path)
     if (!method) return fail(stream, unknownMethod(path), head)

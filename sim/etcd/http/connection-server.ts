@@ -54,6 +54,8 @@ export function connectionServer(options: ConnectionServerOptions): ServeConnect
   })
   http2.on('sessionError', () => {})
   http2.on('stream', (stream, headers) => {
+    // Also of a session that has ended before its stream is told of: nobody else hears it then.
+    stream.on('error', () => {})
     const caller = stream.session && callers.get(stream.session)
     const type = String(headers['content-type'] ?? '')
     if (!caller) return stream.close()
@@ -61,7 +63,6 @@ export function connectionServer(options: ConnectionServerOptions): ServeConnect
       // Over TLS gRPC is served by a handler of the HTTP server, which adds its own head; in the clear it is not.
       return grpc.serve(stream, headers, caller, isSecure && http ? secureHead(options.cors, headers) : GRPC_HEAD)
     }
-    stream.on('error', () => {})
     // Over TLS one HTTP handler takes both protocols; in the clear HTTP/2 goes to the gRPC server alone.
     if (isSecure && http) return serveCompat(stream, headers, http, caller)
     const message = `invalid gRPC request content-type ${JSON.stringify(type)}`
