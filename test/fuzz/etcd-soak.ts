@@ -1,6 +1,7 @@
 /**
  * Kills a member again and again in the middle of writes (kill -9) and looks whether anything is gone that it had
  * acknowledged: `node dist/test/fuzz/etcd-soak.js --kills 1000 --seed 1`. A failure keeps the data directory.
+ * With `--members 3` it is a cluster (cluster-soak.ts).
  *
  * Every writer has one request under way at most, so that what it wrote is known to a hair: after a restart its keys are as
  * the last answered request left them, or as the one without an answer would have.
@@ -16,6 +17,7 @@ import { KV, Maintenance } from '../../lib/etcd/rpc_pb.ts'
 import { WAL_FOLDER, readWal } from '../../lib/etcd/wal-read.ts'
 import { BboltFile } from '../../sim/etcd/backend/bbolt-file.ts'
 import { MemberPlace, MemberProcess } from '../fidelity/etcd/member-process.ts'
+import { clusterSoak, type ClusterSoakResult } from './cluster-soak.ts'
 import { Random } from './random.ts'
 
 export interface SoakResult {
@@ -204,19 +206,24 @@ async function main(): Promise<void> {
       kills: { type: 'string', default: '1000' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       'no-fsync': { type: 'boolean', default: false },
+      members: { type: 'string', default: '1' },
     },
   })
   const seed = Number(values.seed)
   console.log(`seed ${seed}`)
   const flags = values['no-fsync'] ? ['--unsafe-no-fsync'] : []
-  const { kills, acknowledged, disturbances, failure } = await soak({
-    kills: Number(values.kills),
-    seed,
-    flags,
-    tell: console.log,
-  })
-  const end = failure ? 'and not all are there' : 'all there'
-  console.log(`${kills} kills, ${disturbances} disturbances, ${acknowledged} writes acknowledged, ${end}`)
+  const options = { kills: Number(values.kills), seed, flags, tell: console.log }
+  if (values.members === '3') return tellCluster(await clusterSoak(options))
+  const { kills, acknowledged, disturbances, failure } = await soak(options)
+  conclude(`${kills} kills, ${disturbances} disturbances, ${acknowledged} writes acknowledged`, failure)
+}
+
+function tellCluster({ kills, pauses, acknowledged, reads, failure }: ClusterSoakResult): void {
+  conclude(`${kills} kills, ${pauses} pauses, ${acknowledged} writes acknowledged, ${reads} reads`, failure)
+}
+
+function conclude(figures: string, failure: string | undefined): void {
+  console.log(`${figures}, ${failure ? 'and not all are there' : 'all there'}`)
   if (!failure) return
   console.error(failure)
   process.exitCode = 1

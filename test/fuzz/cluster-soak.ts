@@ -1,0 +1,200 @@
+/**
+ * Three members under write load, of which one is killed (kill -9), two are, or one is paused and wakes as what it was, again
+ * and again: no acknowledged write is lost, no linearizable read is stale, everybody comes back by itself, and in the end all
+ * three hold the same. A failure keeps the data directories.
+ */
+import { GrpcClient } from '../../lib/etcd/grpc-client.ts'
+import { KV, Maintenance } from '../../lib/etcd/rpc_pb.ts'
+import { MemberPlace, MemberProcess } from '../fidelity/etcd/member-process.ts'
+import { Random } from './random.ts'
+import { RegisterWriter, Violation } from './register-writer.ts'
+
+export interface ClusterSoakResult {
+  kills: number
+  pauses: number
+  acknowledged: number
+  reads: number
+  /** What was lost or stale, and after which fault. */
+  failure?: string
+}
+
+export interface ClusterSoakOptions {
+  kills: number
+  seed: number
+  flags?: readonly string[]
+  tell?: (line: string) => void
+}
+
+const WRITERS = 6
+const MOST_WRITES_BETWEEN = 60
+/** No quorum is out of reach for that long. */
+const STALL_MS = 120_000
+const CALL_MS = 8000
+const MOST_PAUSE_MS = 2500
+
+interface Member {
+  name: string
+  place: MemberPlace
+  process: MemberProcess
+}
+
+class Cluster {
+  readonly members: Member[] = []
+  readonly #flags: readonly string[]
+
+  constructor(flags: readonly string[]) {
+    this.#flags = flags
+  }
+
+  async start(): Promise<void> {
+    for (const name of ['m1', 'm2', 'm3'])
+      this.members.push({ name, place: await MemberPlace.create(), process: undefined as never })
+    for (const member of this.members) this.launch(member)
+    await Promise.all(this.members.map(({ process }) => process.serves()))
+  }
+
+  launch(member: Member): void {
+    const peers = this.members.map(({ name, place }) => `${name}=${place.fill('http://{peer}')}`)
+    member.process = new MemberProcess(member.place, [
+      `--name=${member.name}`,
+      '--data-dir={data}',
+      '--listen-client-urls=http://{client}',
+      '--advertise-client-urls=http://{client}',
+      '--listen-peer-urls=http://{peer}',
+      '--initial-advertise-peer-urls=http://{peer}',
+      `--initial-cluster=${peers.join(',')}`,
+      '--heartbeat-interval=50',
+      '--election-timeout=500',
+      // So that who was away is brought up by a snapshot as well.
+      '--snapshot-count=100',
+      '--snapshot-catchup-entries=100',
+      ...this.#flags,
+    ])
+  }
+
+  client(first: number): GrpcClient {
+    const urls = this.members.map(({ place }) => `http://127.0.0.1:${place.clientPort}`)
+    return new GrpcClient({ endpoints: [...urls.slice(first), ...urls.slice(0, first)], timeoutMs: CALL_MS })
+  }
+
+  async end(keep: boolean): Promise<void> {
+    await Promise.all(this.members.map(({ process }) => process.process.kill()))
+    if (!keep) for (const { place } of this.members) place.remove()
+  }
+}
+
+export async function clusterSoak(options: ClusterSoakOptions): Promise<ClusterSoakResult> {
+  const { kills, seed, flags = [], tell = () => {} } = options
+  const random = new Random(seed)
+  const cluster = new Cluster(flags)
+  const result: ClusterSoakResult = { kills: 0, pauses: 0, acknowledged: 0, reads: 0 }
+  const faults = { isOver: false }
+  const writing = async (writer: RegisterWriter, at: number): Promise<void> => {
+    const choices = new Random(seed * WRITERS + at)
+    const client = cluster.client(at % 3)
+    // Reads go to any member by itself.
+    const readers = [0, 1, 2].map((first) => cluster.client(first))
+    try {
+      while (!faults.isOver) {
+        try {
+          if (choices.chance(0.25)) {
+            await writer.read(choices.pick(readers))
+            result.reads += 1
+          } else {
+            await writer.write(client, choices)
+            result.acknowledged += 1
+          }
+        } catch (error) {
+          if (error instanceof Violation) throw error
+          // Whoever was asked is gone, or has no quorum: what became of it is not known.
+          await new Promise((resolve) => setTimeout(resolve, 20))
+        }
+      }
+    } finally {
+      for (const each of [client, ...readers]) await each.close()
+    }
+  }
+  try {
+    await cluster.start()
+    const writers = Array.from({ length: WRITERS }, (_, at) => new RegisterWriter(`w${at}`))
+    const work = Promise.all(writers.map((writer, at) => writing(writer, at)))
+    const mishaps = (async () => {
+      let told = 0
+      while (result.kills < kills) {
+        await fault(cluster, random, result)
+        if (result.kills < told + 20) continue
+        told = result.kills
+        tell(`${result.kills} kills, ${result.pauses} pauses, ${result.acknowledged} writes acknowledged`)
+      }
+    })()
+    await Promise.race([mishaps, work])
+    faults.isOver = true
+    await work
+    await agree(cluster, writers)
+  } catch (error) {
+    const folders = cluster.members.map(({ place }) => place.folder).join(' ')
+    result.failure = `after kill ${result.kills} of seed ${seed}: ${(error as Error).message}\n${folders}`
+  } finally {
+    faults.isOver = true
+    await cluster.end(result.failure !== undefined)
+  }
+  return result
+}
+
+/** One thing goes wrong, some writes are made by those who are left, and it is mended. */
+async function fault(cluster: Cluster, random: Random, result: ClusterSoakResult): Promise<void> {
+  await progress(result, random.below(MOST_WRITES_BETWEEN))
+  const hit = random.pick(cluster.members)
+  if (random.chance(0.2)) {
+    // Long enough for the others to elect another.
+    hit.process.process.child.kill('SIGSTOP')
+    await new Promise((resolve) => setTimeout(resolve, random.below(MOST_PAUSE_MS)))
+    hit.process.process.child.kill('SIGCONT')
+    result.pauses += 1
+    return
+  }
+  const others = cluster.members.filter((member) => member !== hit)
+  const down = random.chance(0.15) ? [hit, random.pick(others)] : [hit]
+  await Promise.all(down.map(({ process }) => process.process.kill()))
+  result.kills += down.length
+  if (down.length === 1) await progress(result, random.below(MOST_WRITES_BETWEEN))
+  for (const member of down) cluster.launch(member)
+  for (const member of down) await back(member)
+}
+
+/** It serves by itself, however long a machine with other work to do takes. */
+async function back({ name, process }: Member): Promise<void> {
+  const end = Date.now() + STALL_MS
+  for (;;) {
+    const serves = await process.serves().catch((error: Error) => {
+      if (Date.now() > end) throw error
+      return undefined
+    })
+    if (serves) return
+    if (serves === false) throw new Error(`${name} does not start any more:\n${process.process.lastWords}`)
+  }
+}
+
+async function progress(result: ClusterSoakResult, writes: number): Promise<void> {
+  const wanted = result.acknowledged + writes
+  const end = Date.now() + STALL_MS
+  while (result.acknowledged < wanted) {
+    if (Date.now() > end) throw new Error('no write was acknowledged for two minutes')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** Everything acknowledged is at every member, and all hold the same. */
+async function agree(cluster: Cluster, writers: readonly RegisterWriter[]): Promise<void> {
+  const clients = [0, 1, 2].map((first) => cluster.client(first))
+  try {
+    for (const client of clients) for (const writer of writers) await writer.read(client)
+    const { header } = await clients[0]!.unary(KV.method.range, { key: Buffer.from('w0') })
+    const { revision } = header!
+    const hashes = await Promise.all(clients.map((client) => client.unary(Maintenance.method.hashKV, { revision })))
+    const all = hashes.map(({ hash }) => hash)
+    if (new Set(all).size > 1) throw new Violation(`at revision ${revision} the members differ: ${all.join(', ')}`)
+  } finally {
+    for (const client of clients) await client.close()
+  }
+}
