@@ -13,6 +13,7 @@ import { FlagError } from '../../lib/settings/pflag.ts'
 import { ConfigError, hostOf, settingsOf, ValueError, type EtcdSettings } from './config.ts'
 import { Panic } from './backend/backend.ts'
 import { bootstrapOf } from './cluster/bootstrap.ts'
+import { closeAloud } from './farewell.ts'
 import { FLAGS } from './flags.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { ownConnection } from './gateway/own-connection.ts'
@@ -181,7 +182,9 @@ async function start(given: EtcdSettings): Promise<void> {
       log('info', 'received signal; shutting down', { signal: signal === 'SIGINT' ? 'interrupt' : 'terminated' })
       // As etcd's pkg/osutil does: by the very signal, except as process 1, which the kernel does not end that way.
       compaction?.close()
-      void member.close().then(() => (process.pid === 1 ? process.exit(0) : process.kill(process.pid, signal)))
+      void closeAloud(settings, () => member.close()).then(() =>
+        process.pid === 1 ? process.exit(0) : process.kill(process.pid, signal),
+      )
     })
   }
 }

@@ -14,6 +14,8 @@ export interface GatewayRow {
   id: string
   profile: string
   credential?: string
+  /** Steps of rows that are not among these, which came before. */
+  unseen?: GrpcCall[]
   before?: GrpcCall[]
   request: { method: string; path: string; headers?: Record<string, string>; body?: string; version?: string }
   answer: { silent: true } | { status: number; proto?: 2; headers: string; body: string }
@@ -44,9 +46,10 @@ export class GatewayReplay {
   readonly #members = new Map<string, Promise<ReplayMember>>()
 
   async replay(row: GatewayRow): Promise<{ expected: string; got: string } | undefined> {
-    const { profile, before = [], answer } = row
+    const { profile, unseen = [], before = [], answer } = row
     this.#members.set(profile, this.#members.get(profile) ?? start(profile))
     const member = await this.#members.get(profile)!
+    for (const step of unseen) await member.call(step)
     await member.mark()
     for (const step of before) await member.call(step)
     const got = await ask(member, row)

@@ -11,6 +11,8 @@ export interface GrpcRow {
   id: string
   profile: string
   credential?: string
+  /** Steps of rows that are not among these, which came before. */
+  unseen?: GrpcCall[]
   before?: (GrpcCall | { proc: string })[]
   request: GrpcCall
   after?: GrpcCall[]
@@ -37,8 +39,9 @@ export class GrpcReplay {
 /** The steps before it, the call, and the steps after it. */
 export async function replayCall(
   member: ReplayTarget,
-  { credential, before = [], request, after = [], answer }: GrpcRow,
+  { credential, unseen = [], before = [], request, after = [], answer }: GrpcRow,
 ): Promise<Difference | undefined> {
+  for (const step of unseen) await member.call(step)
   await member.mark()
   let waits = false
   for (const step of before) {

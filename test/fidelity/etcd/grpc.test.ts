@@ -11,7 +11,7 @@ t.test('grpc.json: every row agrees or is an exception with its reason', async (
   t.teardown(() => replay.end())
   await holdRows(t, {
     rows: recorded<GrpcRow>('grpc.json'),
-    count: 198,
+    count: 199,
     exceptions: EXCEPTIONS,
     replay: (row) => replay.replay(row),
   })
