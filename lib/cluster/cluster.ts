@@ -1,5 +1,5 @@
 /** A running cluster: its hosts, its network, its processes, and what each of them witnessed. */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { Posture } from '../posture/posture.ts'
@@ -8,6 +8,8 @@ import { RETIRED_CA, signingAuthority } from '../posture/signing-authority.ts'
 import { renderClusterObjects, renderHost, type RenderedHost } from '../posture/render-host.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import type { LinkFilter } from '../wire/link.ts'
+import { parseCertificate } from '../x509/parse.ts'
+import { pemBlocks } from '../x509/pem.ts'
 import type { Wire } from '../wire/control.ts'
 import type { AddressPlan } from './addresses.ts'
 import { affectedBy, leavesSealed } from './affected.ts'
@@ -52,6 +54,8 @@ export interface ClusterParts {
 /** Leaders renew every two seconds; a client of etcd that was refused waits some before it dials again. */
 const RECOVERY_MS = 8000
 
+const DAY_MS = 86_400_000
+
 interface ReadyFacts {
   onStep?: (step: string) => void
   restarted?: NonNullable<ReadyOptions['restarted']>
@@ -62,6 +66,7 @@ export class Cluster {
   readonly backs: ReadonlySet<string>
   readonly loops: ReadonlySet<string>
   #operator: Operator
+  readonly #minted: bigint[] = []
   #stopped = false
   #wireDied = false
 
@@ -203,7 +208,7 @@ export class Cluster {
 
   async mint(wanted: MintedCertificate): Promise<KeyPair> {
     const { pki, posture } = this.#parts
-    return mint(wanted, {
+    const minted = await mint(wanted, {
       authority: (relation) => {
         const name = signingAuthority(posture.pki, relation, wanted.usages ?? [])
         const authority = pki.authorities.get(name)
@@ -223,6 +228,23 @@ export class Cluster {
         return (ofRole.length > 0 ? ofRole : [place]).map((host) => this.plan.host(host).face)
       },
     })
+    this.#minted.push(parseCertificate(pemBlocks(minted.cert)[0]!.der).serialNumber)
+    return minted
+  }
+
+  /** Puts all that was minted on the posture's revocation lists; without a list there is nowhere to write it. */
+  async #revokeMinted(): Promise<void> {
+    const { pki, posture } = this.#parts
+    const { revocationList } = await import('../x509/odd.ts')
+    const now = new Date()
+    const validity = { thisUpdate: now, nextUpdate: new Date(now.getTime() + DAY_MS) }
+    for (const { signedBy, file, on } of posture.pki.revocationLists) {
+      const signer = pki.authorities.get(signedBy)
+      if (!signer) throw new Error(`[pki_authority] ${signedBy}: posture ${posture.name} has no such authority`)
+      const list = pemBlocks(await revocationList(signer, this.#minted, validity))[0]!.der
+      for (const { name } of posture.hosts.filter(({ role }) => role === on))
+        writeFileSync(join(this.hostFolder(name), file), list)
+    }
   }
 
   /** Session keys of every process on a host so far, as an SSLKEYLOGFILE. */
@@ -305,6 +327,7 @@ export class Cluster {
       folderOf: (name) => this.hostFolder(name),
       watch: (pid) => this.watch(pid),
       mint: (wanted) => this.mint(wanted),
+      revoke: () => this.#revokeMinted(),
       store: () => ({
         endpoints: this.#urlsOf('kube-apiserver', 'etcd-servers'),
         ...keyPairIn(join(folder, 'pki'), 'apiserver-etcd-client'),

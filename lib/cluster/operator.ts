@@ -42,6 +42,8 @@ export interface OperatorOptions {
   openPort?: (host: string, port: number) => Promise<OpenPort>
   /** Tells the janitor of a process that must not outlive the run. */
   watch?: (pid: number) => void
+  /** Puts every certificate that somebody got who should not have it on the lists that the cluster keeps, if it keeps any. */
+  revoke?: () => Promise<void>
   /** Has a certificate made, as an administrator who runs the cluster's CA can. */
   mint?: (wanted: MintedCertificate) => Promise<KeyPair>
 }
@@ -237,6 +239,12 @@ export class Operator {
     const { openPort } = this.#options
     if (openPort === undefined) throw new Error('[operator_port] this operator has no network to listen on')
     return openPort(host, port)
+  }
+
+  /** An administrator reports stolen keys. */
+  async revoke(): Promise<void> {
+    if (this.#options.revoke === undefined) throw new Error('[operator_revoke] this operator keeps no lists')
+    return this.#options.revoke()
   }
 
   /** `kubectl proxy`: whoever reaches it is the administrator. */

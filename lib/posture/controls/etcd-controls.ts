@@ -10,6 +10,8 @@ const ETCD = manifestPath('etcd')
 const APISERVER = manifestPath('kube-apiserver')
 const CA = '/etc/kubernetes/pki/etcd/ca.crt'
 
+const CLIENT_CRL = '/etc/kubernetes/pki/etcd/clients.crl'
+
 const CLIENT_URLS = ['listen-client-urls', 'advertise-client-urls']
 const PEER_URLS = ['listen-peer-urls', 'initial-advertise-peer-urls', 'initial-cluster']
 
@@ -98,6 +100,19 @@ export const ETCD_CONTROLS: readonly Control[] = [
       const client = posture.pki.certificates.find(({ name }) => name === 'apiserver-etcd-client')
       const [host] = client?.sans.dns ?? []
       return host === undefined ? posture : withFlag(posture, 'etcd', 'client-cert-allowed-hostname', host)
+    },
+  },
+  {
+    id: 'etcd-client-crl-file',
+    title: `etcd turns away clients whose certificate's serial is on a list`,
+    layer: 'tls-alert',
+    files: [ETCD],
+    weaken: (posture) => withFlag(posture, 'etcd', 'client-crl-file', undefined),
+    restore: (posture) => {
+      const isKept = posture.pki.revocationLists.some(({ file }) => file === CLIENT_CRL)
+      const list = { on: 'etcd', signedBy: 'etcd-ca', file: CLIENT_CRL }
+      const kept = isKept ? posture : withPki(posture, ['revocationLists', 'etcd-clients'], list)
+      return withFlagsAtLeast(kept, 'etcd', { 'client-crl-file': CLIENT_CRL })
     },
   },
   {

@@ -38,6 +38,7 @@ const NOT_THERE: Readonly<Record<string, string>> = {
 const NOT_HARDENED = [
   'network-separation',
   'etcd-client-allowed-hostname',
+  'etcd-client-crl-file',
   'dedicated-etcd-peer-ca',
   'etcd-peer-allowed-cn',
   'encryption-bound-to-key',
@@ -301,6 +302,7 @@ t.test('zero-trust holds what hardened does without', async (t) => {
   t.strictSame(Object.fromEntries(NOT_HARDENED.map((id) => [id, lines(id)])), {
     'network-separation': [], // left off in every shipped posture, so that each control shows what it does by itself
     'etcd-client-allowed-hostname': [' - --client-cert-allowed-hostname=etcd-client.kubernetes.local'],
+    'etcd-client-crl-file': [' - --client-crl-file=/etc/kubernetes/pki/etcd/clients.crl'],
     'dedicated-etcd-peer-ca': [' + sameAs: etcd-ca'],
     'etcd-peer-allowed-cn': [' - --peer-cert-allowed-cn=etcd-peer'],
     'encryption-bound-to-key': [' - - aesgcm:', ' + - secretbox:'],
