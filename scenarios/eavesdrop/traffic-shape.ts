@@ -2,6 +2,10 @@
  * administrator  ===TLS: names of different lengths===>  kube-apiserver
  *                   |
  *                  tap: sizes of records
+ *
+ * Three more shapes are not shown. That heartbeats name etcd's leader is one guess in three, and nothing that a cluster can change
+ * would make it wrong: no twin. The rhythm of keys in an exec says nothing on a loopback that is busy: times there are the machine's. And how
+ * long a list comes out once gzip has found a guess of the attacker's in it hangs on Go's deflate, where ours is zlib's.
  */
 import { streamsOf } from '../../lib/wire/plaintext.ts'
 import { readTlsRecords, RECORD_TYPE } from '../../lib/wire/tls-records.ts'
