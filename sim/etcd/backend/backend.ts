@@ -8,8 +8,6 @@
  * A batch goes to the db together with the index of the last entry that it holds (meta/consistent_index). After a crash the
  * state of that index is in the db and every entry behind it in the log: applying those again brings all back.
  */
-import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BboltError, DB_FILE } from '../../../lib/etcd/bbolt-read.ts'
@@ -19,6 +17,9 @@ import type { ConfState, HardState, RaftEntry, WalMetadata } from '../../../lib/
 import { readWal, WAL_FOLDER, type WalContents } from '../../../lib/etcd/wal-read.ts'
 import { timed, type DiskMetrics } from '../metrics/disk-metrics.ts'
 import { BboltFile } from './bbolt-file.ts'
+import { databaseChunks, type DatabaseChunk } from './database-chunks.ts'
+import { Panic } from './panic.ts'
+import { ReceivedDatabases } from './received-database.ts'
 import type { ScanVisitor } from './tree-page.ts'
 import { BUCKETS, type BucketName, META } from './schema.ts'
 import { loadSnapshots, saveSnapshot } from './snap-folder.ts'
@@ -28,7 +29,6 @@ import { syncFolder, WriteAheadLog } from './write-ahead-log.ts'
 const BATCH_INTERVAL_MS = 100
 const BATCH_OPERATIONS = 10_000
 const DEFRAG_OPERATIONS = 10_000
-const SNAPSHOT_CHUNK_BYTES = 32 * 1024
 
 export interface BackendSettings {
   dataDir: string
@@ -50,21 +50,11 @@ export interface StoredState {
   consistentIndex: number
 }
 
-/** Where etcd panics: exit code 2, and with `fields` a log line before. */
-export class Panic extends Error {
-  override readonly name = 'Panic'
-  readonly fields: Record<string, unknown> | undefined
-
-  constructor(message: string, fields?: Record<string, unknown>) {
-    super(message)
-    this.fields = fields
-  }
-}
-
 export class Backend {
   readonly #settings: BackendSettings
   readonly #dbPath: string
   readonly #snapFolder: string
+  readonly #received: ReceivedDatabases
   #dbExisted: boolean
   #db: BboltFile
   #log: WriteAheadLog | undefined
@@ -94,6 +84,7 @@ export class Backend {
   private constructor(settings: BackendSettings, snapFolder: string) {
     this.#settings = settings
     this.#snapFolder = snapFolder
+    this.#received = new ReceivedDatabases(snapFolder, settings)
     this.#dbPath = join(settings.dataDir, DB_FILE)
     this.#dbExisted = existsSync(this.#dbPath)
     this.#db = this.#openDb()
@@ -192,27 +183,13 @@ export class Backend {
 
   /** Keeps another member's db aside, until `takeReceived` or a start makes it this member's own. */
   receive(index: number, database: AsyncIterable<Uint8Array>): Promise<void> {
-    return timed(this.#settings.metrics?.received, () => this.#receive(index, database))
-  }
-
-  async #receive(index: number, database: AsyncIterable<Uint8Array>): Promise<void> {
-    const temporary = join(this.#snapFolder, `tmp${index}.${process.pid}`)
-    const file = await open(temporary, 'w', 0o600)
-    try {
-      for await (const chunk of database) await file.writeFile(chunk)
-      if (this.#settings.fsync) await file.sync()
-    } finally {
-      await file.close()
-    }
-    renameSync(temporary, receivedDb(this.#snapFolder, index))
-    if (this.#settings.fsync) syncFolder(this.#snapFolder)
+    return timed(this.#settings.metrics?.received, () => this.#received.keep(index, database))
   }
 
   /** The db is the received one from now on; what was put before is gone. @throws BboltError */
   takeReceived(index: number): Promise<void> {
     return this.#afterAll(async () => {
-      renameSync(receivedDb(this.#snapFolder, index), this.#dbPath)
-      if (this.#settings.fsync) syncFolder(this.#snapFolder)
+      this.#received.moveTo(this.#dbPath, index)
       this.#db.closeWhenRead()
       this.#openDb()
     })
@@ -227,7 +204,7 @@ export class Backend {
     /** The last entry that it has. */
     index: number
     term: number
-    chunks: Generator<{ blob: Buffer; remainingBytes: number }>
+    chunks: Generator<DatabaseChunk>
   }> {
     let [index, term] = [0, 0]
     let reader: ReturnType<BboltFile['openReader']> | undefined
@@ -237,27 +214,11 @@ export class Backend {
       term = this.#number(META.term)
       reader = this.#db.openReader()
     })
-    const { bytes, read, close } = reader!
-    const { metrics } = this.#settings
     const beginMs = performance.now()
-    function* chunks(): Generator<{ blob: Buffer; remainingBytes: number }> {
-      const hash = createHash('sha256')
-      try {
-        for (let at = 0; at < bytes;) {
-          const blob = Buffer.allocUnsafeSlow(Math.min(SNAPSHOT_CHUNK_BYTES, bytes - at))
-          const count = read(blob, at)
-          if (count === 0) throw new Error(`[snapshot] the db ends at byte ${at} of ${bytes}`)
-          at += count
-          hash.update(blob.subarray(0, count))
-          yield { blob: blob.subarray(0, count), remainingBytes: bytes - at }
-        }
-        yield { blob: hash.digest(), remainingBytes: 0 }
-      } finally {
-        close()
-        metrics?.snapshot.observe((performance.now() - beginMs) / 1000)
-      }
-    }
-    return { bytes, index, term, chunks: chunks() }
+    const chunks = databaseChunks(reader!, () =>
+      this.#settings.metrics?.snapshot.observe((performance.now() - beginMs) / 1000),
+    )
+    return { bytes: reader!.bytes, index, term, chunks }
   }
 
   /** Writes the db anew without what is free in it; what was deleted is gone from the disk then, but for the log. */
@@ -343,9 +304,8 @@ export class Backend {
 
   /** A crash came between the log's word of a snapshot from elsewhere and its db. */
   #recoverReceived(index: number): void {
-    const received = receivedDb(this.#snapFolder, index)
-    if (!existsSync(received)) return
-    renameSync(received, this.#dbPath)
+    if (!this.#received.has(index)) return
+    this.#received.moveTo(this.#dbPath, index)
     this.#dbExisted = true
     this.#db.close()
     this.#openDb()
@@ -410,11 +370,6 @@ export class Backend {
 }
 
 const UNHASHED: ReadonlySet<string> = new Set([META.consistentIndex, META.term, META.storageVersion])
-
-/** Named after the last entry that it holds (api/snap/db.go). */
-function receivedDb(snapFolder: string, index: number): string {
-  return join(snapFolder, `${index.toString(16).padStart(16, '0')}.snap.db`)
-}
 
 function be64(value: number): Buffer {
   const bytes = Buffer.alloc(8)

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { GrpcError } from '../../../lib/etcd/grpc-status.ts'
 import { decodeConfChange, ENTRY_TYPE, encodeConfChange, type ConfState } from '../../../lib/etcd/raft-entry.ts'
 import { decodeRaftRequest, encodeRaftRequest } from '../../../lib/etcd/raft-request.ts'
+import type { DatabaseChunk } from '../backend/database-chunks.ts'
 import type { Applied, Applier, Known } from '../apply/applier.ts'
 import { confChangeOf, membershipChangeOf, type MembershipChange } from '../cluster/membership-change.ts'
 import type { Members } from '../cluster/members.ts'
@@ -28,11 +29,6 @@ export interface ReplicatedStorage extends RaftStorage {
   snapshot(): Promise<{ index: number; term: number; chunks: Iterable<DatabaseChunk> }>
   receive(index: number, database: AsyncIterable<Uint8Array>): Promise<void>
   takeReceived(index: number): Promise<void>
-}
-
-interface DatabaseChunk {
-  blob: Buffer
-  remainingBytes: number
 }
 
 export interface ReplicatedOptions {

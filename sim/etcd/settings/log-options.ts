@@ -1,6 +1,6 @@
 /** The flags of the log, which etcd looks at before all others (server/embed/config_logging.go). */
 import type { FlagSet } from '../../../lib/settings/flag-set.ts'
-import { Panic } from '../backend/backend.ts'
+import { Panic } from '../backend/panic.ts'
 import { isLevel, setLevel } from '../log.ts'
 
 /** What is wrong, or undefined. @throws Panic for a level that is none. */
