@@ -40,9 +40,9 @@ export function readAName(world: World): Promise<Loot> {
 
 /** Terms go up by one with each election: no cluster comes by itself to one that tells the hour above and this run's mark below. */
 const MARKS = 2 ** 20
-const MOST_ELECTIONS = 20
-/** How long a forged message may take to be heard of, and an election that it sets off to end. */
-const HEARD_MS = 500
+const MOST_ELECTIONS = 50
+/** How long a forged message may take to be heard of by all, when those that it was not sent to may first elect without it; and an election. */
+const HEARD_MS = 2500
 const ELECTED_MS = 4000
 const LOOK_MS = 50
 
