@@ -67,7 +67,9 @@ class Cluster {
       '--election-timeout=500',
       // So that who was away is brought up by a snapshot as well.
       '--snapshot-count=100',
-      '--snapshot-catchup-entries=100',
+      '--snapshot-catchup-entries=1000',
+      // A db that grows without end is behind again by the time it has crossed.
+      '--auto-compaction-retention=2s',
       ...this.#flags,
     ])
   }
