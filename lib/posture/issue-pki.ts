@@ -90,9 +90,7 @@ export async function issuePki(
       notBefore,
       notAfter: new Date(now.getTime() + subject.validityMs),
     })
-    return memory.once([name, spec, signer.certificate], async () =>
-      sameFamily(spec, plan, subject.signedBy) ? issue(spec, signer) : (await odd()).issueOdd(spec, signer),
-    )
+    return memory.once([name, spec, signer.certificate], () => issue(spec, signer))
   }
 
   for (const { name, files: places } of plan.authorities) {
@@ -192,11 +190,6 @@ function original(plan: PkiPlan, name: string): AuthorityPlan {
   throw new Error(
     `[pki_authority] ${name}: sameAs leads in a circle (let one of ${[...seen].join(', ')} be an authority)`,
   )
-}
-
-/** selfsigned signs within one key family only. */
-function sameFamily(spec: CertificateSpec, plan: PkiPlan, signedBy: string): boolean {
-  return spec.key?.slice(0, 3) === original(plan, signedBy).key.slice(0, 3)
 }
 
 function specOf(

@@ -54,11 +54,50 @@ export function publicKeyInfo(key: KeyObject): Buffer {
 }
 
 const UTF8_STRING = 0x0c
+const PRINTABLE_STRING = 0x13
+const PRINTABLE = /^[A-Za-z0-9 '()+,./:=?-]*$/
 
-/** A Name of one attribute; `oid` as the hex of its content octets. */
+/** A relative distinguished name; `oid` as the hex of its content octets. One without values is left out. */
+export interface RelativeName {
+  oid: string
+  values: readonly string[]
+}
+
+/** A Name as Go's encoding/asn1 writes it: a PrintableString where the value allows, the values of a set in DER's order. */
+export function rdnSequence(names: readonly RelativeName[]): Buffer {
+  const sets = names
+    .filter(({ values }) => values.length > 0)
+    .map(({ oid, values }) => {
+      const attributes = values.map((value) => {
+        const tag = PRINTABLE.test(value) ? PRINTABLE_STRING : UTF8_STRING
+        return element(SEQUENCE, element(OBJECT_IDENTIFIER, hex(oid)), element(tag, Buffer.from(value)))
+      })
+      return element(SET, ...attributes.toSorted((one, other) => one.compare(other)))
+    })
+  return element(SEQUENCE, ...sets)
+}
+
+/** A Name of one attribute. */
 export function nameOf(oid: string, value: string): Buffer {
-  const attribute = element(SEQUENCE, element(OBJECT_IDENTIFIER, hex(oid)), element(UTF8_STRING, Buffer.from(value)))
-  return element(SEQUENCE, element(SET, attribute))
+  return rdnSequence([{ oid, values: [value] }])
+}
+
+/** GeneralNames (RFC 5280 section 4.2.1.6), in Go's order. */
+export function alternativeNames(names: AlternativeNames): Buffer[] {
+  const { dnsNames = [], emails = [], ipAddresses = [], uris = [] } = names
+  return [
+    ...dnsNames.map((name) => element(contextTag(2), Buffer.from(name))),
+    ...emails.map((name) => element(contextTag(1), Buffer.from(name))),
+    ...ipAddresses.map((address) => element(contextTag(7), addressBytes(address))),
+    ...uris.map((uri) => element(contextTag(6), Buffer.from(uri))),
+  ]
+}
+
+export interface AlternativeNames {
+  dnsNames?: readonly string[]
+  emails?: readonly string[]
+  ipAddresses?: readonly string[]
+  uris?: readonly string[]
 }
 
 /** A host as a subject alternative name: iPAddress where it is one, dNSName otherwise. */

@@ -1,34 +1,25 @@
 /**
- * Issues the ordinary certificates of a cluster: a CA, or a leaf under a CA with a key of the same family. This is the one
- * door to selfsigned. Whatever it cannot say (key identifiers, a chosen serial, a foreign key) is odd.ts's.
+ * Issues the ordinary certificates of a cluster: a CA, which signs itself, and what it signs. This is the one door to
+ * selfsigned, which makes the former; what a CA signs is issue-signed.ts's (selfsigned takes 5 to 10 ms for each, and signs
+ * within one family of keys only). Key identifiers, a chosen serial or a foreign key are odd.ts's.
  *
  * Shape: kubeadm's (cmd/kubeadm/app/util/pkiutil/pki_helpers.go). Key usages digitalSignature and keyEncipherment, and
- * keyCertSign for a CA; basic constraints critical; validity as given. Two differences from kubeadm are selfsigned's: the
- * serial has 71 random bits instead of 63, and there are no key identifiers. Go verifies without them; a pool with two
- * CAs of one name needs odd.ts for other verifiers' sake.
+ * keyCertSign for a CA; basic constraints critical; validity as given. Unlike kubeadm's there are no key identifiers. Go
+ * verifies without them; a pool with two CAs of one name needs odd.ts for other verifiers' sake.
  */
 import selfsigned from 'selfsigned'
-import type { CertificateSpec, Issued, KeyAlgorithm } from './certificate-spec.ts'
+import type { CertificateSpec, Issued } from './certificate-spec.ts'
+import { issueSigned } from './issue-signed.ts'
 import { pemBlocks } from './pem.ts'
-import { curveOf, keyAlgorithmOf, rsaBits, traditionalKeyPem } from './private-key.ts'
+import { curveOf, rsaBits, traditionalKeyPem } from './private-key.ts'
 
 type Options = NonNullable<Parameters<typeof selfsigned.generate>[1]>
 type Extension = NonNullable<Options['extensions']>[number]
 
-/**
- * Issues a certificate with a fresh key, signed by `authority`, or by itself without one.
- *
- * @throws Error `[issue_key_family]` when the leaf's key is of another family than the CA's: selfsigned imports the CA's
- *   key as if it were the leaf's kind.
- */
+/** Issues a certificate with a fresh key, signed by `authority`, or by itself without one. */
 export async function issue(spec: CertificateSpec, authority?: Issued): Promise<Issued> {
+  if (authority) return issueSigned(spec, authority)
   const key = spec.key ?? 'ECDSA-P256'
-  const signer = authority && signerKind(authority)
-  if (authority && signer?.slice(0, 3) !== key.slice(0, 3)) {
-    throw new Error(
-      `[issue_key_family] ${spec.commonName ?? ''}: an ${key} leaf under a ${signer ?? 'foreign'} CA is odd.ts's to issue`,
-    )
-  }
   const curve = curveOf(key)
   const made = await selfsigned.generate(subjectFields(spec), {
     ...(curve ? { keyType: 'ec', curve } : { keyType: 'rsa', keySize: rsaBits(key) }),
@@ -37,17 +28,8 @@ export async function issue(spec: CertificateSpec, authority?: Issued): Promise<
     notBeforeDate: spec.notBefore,
     notAfterDate: spec.notAfter,
     extensions: extensionsOf(spec),
-    ...(authority ? { ca: { key: authority.privateKey, cert: authority.certificate } } : {}),
   })
   return { certificate: endLine(made.cert), privateKey: traditionalKeyPem(pemBlocks(made.private)[0]!.der) }
-}
-
-/** Reading a private key costs a millisecond, and one CA signs many. */
-const signerKinds = new WeakMap<Issued, KeyAlgorithm | undefined>()
-
-function signerKind(authority: Issued): KeyAlgorithm | undefined {
-  if (!signerKinds.has(authority)) signerKinds.set(authority, keyAlgorithmOf(authority.privateKey))
-  return signerKinds.get(authority)
 }
 
 /** Go's order (crypto/x509/pkix Name.ToRDNSequence): the organizations as one set, then the common name. */

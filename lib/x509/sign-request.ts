@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { CertificateRequest } from './certificate-request.ts'
 import type { Certificate } from './certificate.ts'
-import { certificateDer } from './certificate-der.ts'
+import { alternativeNames, certificateDer } from './certificate-der.ts'
 import { BIT_STRING, contextTag, OBJECT_IDENTIFIER, SEQUENCE } from './der.ts'
-import { addressBytes, certificatePem, element, extension, hex } from './der-writer.ts'
+import { certificatePem, element, extension, hex } from './der-writer.ts'
 
 /** An authority's certificate and the private key to it. */
 export interface SigningAuthority {
@@ -83,15 +83,6 @@ function extensionsOf(request: CertificateRequest, authority: Certificate, usage
     extension('551d13', true, element(SEQUENCE)),
     extension('551d23', false, element(SEQUENCE, element(contextTag(0), keyIdOf(authority)))),
     ...(names.length === 0 ? [] : [extension('551d11', isNameless, element(SEQUENCE, ...names))]),
-  ]
-}
-
-function alternativeNames({ dnsNames, emails, ipAddresses, uris }: CertificateRequest): Buffer[] {
-  return [
-    ...dnsNames.map((name) => element(contextTag(2), Buffer.from(name))),
-    ...emails.map((name) => element(contextTag(1), Buffer.from(name))),
-    ...ipAddresses.map((address) => element(contextTag(7), addressBytes(address))),
-    ...uris.map((uri) => element(contextTag(6), Buffer.from(uri))),
   ]
 }
 
