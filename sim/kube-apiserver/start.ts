@@ -9,6 +9,7 @@ import { createAdmission } from './admission/admission.ts'
 import { NO_SETTINGS, type PodSecuritySettings } from './admission/pod-security/policy.ts'
 import { Authenticator } from './authentication/authenticator.ts'
 import { Impersonation } from './authentication/impersonation.ts'
+import { loopbackToken } from './authentication/loopback-token.ts'
 import { createAuthorizer } from './authorization/authorizer.ts'
 import type { AuthorizationMode } from './authorization/authorizer.ts'
 import { caBundle, keyPairFiles, signingKey, verificationKeys } from './credential-files.ts'
@@ -67,7 +68,7 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
   const podSecurity = await podSecurityOf(flags)
   await reachEtcd(values, store.prefix)
   await cache.start()
-  const authenticator = new Authenticator(settings, cache)
+  const authenticator = new Authenticator({ ...settings, loopback: loopbackToken() }, cache)
   const authorize = createAuthorizer(modes, cache)
   const issuer = key && issuerOf(flags, key)
   let bootstrapped = false

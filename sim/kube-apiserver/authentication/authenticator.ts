@@ -19,6 +19,8 @@ import type { ServiceAccountSettings, TokenAnswer } from './service-account-toke
 import { userOfStaticToken } from './static-tokens.ts'
 
 export interface AuthenticationSettings {
+  /** The server's own; tried before all others. */
+  loopback?: ReadonlyMap<string, User>
   clientCa?: CaBundle
   frontProxy?: FrontProxySettings
   staticTokens?: ReadonlyMap<string, User>
@@ -59,11 +61,14 @@ export class Authenticator {
   authenticate({ peerChain, headers, path }: Credentials): Authentication {
     const now = this.#now()
     const { clientCa, frontProxy, anonymous } = this.#settings
-    const errors: string[] = []
+    const token = bearerToken(headers)
+    const self = token === undefined ? undefined : this.#self(token)
+    if (self) return { user: self }
+    const errors: string[] = token !== undefined && this.#settings.loopback ? [INVALID] : []
     const attempts = [
       () => frontProxy && userOfFrontProxy(peerChain, headers, frontProxy, now),
       () => clientCa && userOfClientCertificate(peerChain, clientCa, now),
-      () => this.#bearer(headers),
+      () => (token === undefined ? undefined : (this.#token(token) ?? { error: INVALID })),
       () => this.#websocket(headers),
     ]
     for (const attempt of attempts) {
@@ -78,15 +83,18 @@ export class Authenticator {
 
   /** What a TokenReview says of a token; without audiences those of the server are meant. */
   reviewToken(token: string, audiences?: readonly string[]): { user: User; audiences: string[] } | { error: string } {
+    const own = this.#ownAmong(audiences)
+    const self = own && this.#self(token)
+    if (self) return { user: self, audiences: own }
     const said = this.#token(token, audiences)
     if (said && 'user' in said) return { user: withAuthenticated(said.user), audiences: said.audiences }
     // the server's own loopback token is tried first and always says the first of these
     return { error: aggregateErrors([INVALID, said?.error ?? INVALID]) }
   }
 
-  #bearer(headers: readonly HeaderPair[]): { user: User } | { error: string } | undefined {
-    const token = bearerToken(headers)
-    return token === undefined ? undefined : (this.#token(token) ?? { error: INVALID })
+  #self(token: string): User | undefined {
+    const { loopback } = this.#settings
+    return loopback && userOfStaticToken(loopback, token)
   }
 
   #websocket(headers: readonly HeaderPair[]): { user: User } | { error: string } | undefined {
@@ -108,20 +116,24 @@ export class Authenticator {
 
   #tryTokens(token: string, audiences: readonly string[], now: Date): TokenAnswer {
     const { staticTokens, bootstrapTokens } = this.#settings
-    // neither kind names an audience: they are good for the server's own
-    const own = this.#apiAudiences.filter((each) => audiences.includes(each))
-    const agnostic = own.length > 0 || this.#apiAudiences.length === 0
-    const fromFile = staticTokens && agnostic ? userOfStaticToken(staticTokens, token) : undefined
-    if (fromFile) return { user: fromFile, audiences: own }
+    const own = this.#ownAmong(audiences)
+    const fromFile = staticTokens && own ? userOfStaticToken(staticTokens, token) : undefined
+    if (fromFile && own) return { user: fromFile, audiences: own }
     const account = this.#serviceAccounts?.authenticate(token, audiences, now)
     if (account && 'user' in account) return account
-    const joining = bootstrapTokens && agnostic ? userOfBootstrapToken(this.#objects, token, now) : undefined
-    return joining ? { user: joining, audiences: own } : account
+    const joining = bootstrapTokens && own ? userOfBootstrapToken(this.#objects, token, now) : undefined
+    return joining && own ? { user: joining, audiences: own } : account
   }
 
   #remember(key: string, answer: TokenAnswer, now: Date): void {
     for (const [each, { until }] of this.#accepted) if (until <= now.getTime()) this.#accepted.delete(each)
     this.#accepted.set(key, { until: now.getTime() + SUCCESS_CACHE_MS, answer })
+  }
+
+  /** For tokens that name no audience: they are good for the server's own. Undefined where none of those is asked for. */
+  #ownAmong(audiences: readonly string[] = this.#apiAudiences): string[] | undefined {
+    const own = this.#apiAudiences.filter((each) => audiences.includes(each))
+    return own.length > 0 || this.#apiAudiences.length === 0 ? own : undefined
   }
 
   get #apiAudiences(): readonly string[] {

@@ -7,6 +7,7 @@ import { anonymousFromConfiguration } from '../../../sim/kube-apiserver/authenti
 import { Authenticator } from '../../../sim/kube-apiserver/authentication/authenticator.ts'
 import type { AuthenticationSettings } from '../../../sim/kube-apiserver/authentication/authenticator.ts'
 import { CaBundle } from '../../../sim/kube-apiserver/authentication/client-certificate.ts'
+import { loopbackToken } from '../../../sim/kube-apiserver/authentication/loopback-token.ts'
 import { readStaticTokens } from '../../../sim/kube-apiserver/authentication/static-tokens.ts'
 import { EXCEPTIONS } from '../../fidelity/kube-apiserver/authn-exceptions.ts'
 import { AuthnReplay } from '../../fidelity/kube-apiserver/authn-replay.ts'
@@ -120,6 +121,23 @@ t.test('reviewToken() tells why, as TokenReview does', async (t) => {
   ] as const) {
     t.strictSame(review(name), { error }, name)
   }
+})
+
+t.test(`the server's own token is system:masters from anywhere, and the first to turn others down`, async (t) => {
+  const loopback = loopbackToken()
+  const [own = ''] = loopback.keys()
+  const authenticator = new Authenticator({ ...settings, loopback }, objects)
+  const ask = (token: string): ReturnType<Authenticator['authenticate']> =>
+    authenticator.authenticate({ peerChain: [], headers: [['Authorization', `Bearer ${token}`]], path: '/' })
+  t.match(ask(own), { user: { username: 'system:apiserver', groups: ['system:masters'] } })
+  t.strictSame(ask(`${own.slice(0, -1)}x`), { unauthorized: 'invalid bearer token' })
+  t.strictSame(ask(credentials.token('token:expired')), {
+    unauthorized: '[invalid bearer token, service account token has expired]',
+  })
+  t.match(authenticator.reviewToken(own), { user: { username: 'system:apiserver' }, audiences: [ISSUER] })
+  t.strictSame(authenticator.reviewToken(own, ['vault']), { error: 'invalid bearer token' })
+  const [another = ''] = loopbackToken().keys()
+  t.not(another, own, 'each start has its own')
 })
 
 t.test('readStaticTokens()', async (t) => {
