@@ -4,6 +4,7 @@ import type { KeyPair } from '../tls/listen.ts'
 
 /** No key or certificate of a cluster is longer in PEM. */
 const LONGEST_PEM_BYTES = 16 * 1024
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const BEGIN = Buffer.from('-----BEGIN ')
 
 /** Every private key in PEM with the certificate beside it that is its own. */
@@ -14,6 +15,21 @@ export function keyPairsIn(image: Buffer): KeyPair[] {
   return keys.flatMap(({ pem: key, value }: { pem: string; value: KeyObject }) =>
     certificates.filter((each) => each.value.checkPrivateKey(value)).map(({ pem: cert }) => ({ cert, key })),
   )
+}
+
+/**
+ * Every UUID of random bits (RFC 9562 section 5.4), each once. Last come those that also stand where a format names them, as objects'
+ * and requests' do: in a string of JSON, behind their length in protobuf, in a header.
+ */
+export function randomUuidsIn(image: Buffer): string[] {
+  const found = new Map<string, boolean>()
+  for (let at = image.indexOf('-4'); at !== -1; at = image.indexOf('-4', at + 1)) {
+    const uuid = image.toString('latin1', at - 13, at + 23)
+    if (!UUID.test(uuid)) continue
+    const isNamed = /["$ ]/.test(image.toString('latin1', at - 14, at - 13))
+    found.set(uuid, found.get(uuid) === true || isNamed)
+  }
+  return [...found].sort(([, a], [, b]) => Number(a) - Number(b)).map(([uuid]) => uuid)
 }
 
 /** Each distinct block once, leaf by leaf. */

@@ -2,9 +2,10 @@
 import t from 'tap'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { randomUUID } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { keyPairsIn } from '../../../lib/attacker/memory-image.ts'
+import { keyPairsIn, randomUuidsIn } from '../../../lib/attacker/memory-image.ts'
 import { dumpCore } from '../../../lib/cluster/core-dump.ts'
 import { authority } from '../tls/tls-world.ts'
 
@@ -49,4 +50,16 @@ t.test('a key without its certificate, cut short or of another kind is no pair',
     keyPairsIn(Buffer.concat([Buffer.alloc(100, 0xff), Buffer.from(key), Buffer.alloc(9), Buffer.from(cert + key)])),
     [{ cert, key }],
   )
+})
+
+t.test('of random UUIDs those come first that stand alone', (t) => {
+  const [named, sent, stored, alone] = Array.from({ length: 4 }, () => randomUUID()) as [string, string, string, string]
+  const image = `\0${named}\0{"uid":"${named}"}\r\nAudit-Id: ${sent}\r\n\0*$${stored}2\0${stored}\0\0${alone}\0`
+  t.strictSame(randomUuidsIn(Buffer.from(image)), [alone, named, sent, stored])
+  t.strictSame(
+    randomUuidsIn(Buffer.from(`${alone.toUpperCase()} ${alone.slice(0, -1)}`)),
+    [],
+    'cut short, or of another kind',
+  )
+  t.end()
 })
