@@ -13,6 +13,8 @@ export interface ResumeOptions {
   to: string
   version: TlsVersion
   as?: string
+  /** What happens between the two. */
+  meanwhile?: () => Promise<void>
 }
 
 /** How long a server may take to hand out its tickets: at TLS 1.3 they come with its first words. */
@@ -23,6 +25,7 @@ export async function resume(where: ResumeOptions, request: ApiRequest, caller: 
   const seen: Observation = { remote: to.host }
   try {
     const session = await ticketOf(where, caller)
+    await where.meanwhile?.()
     const socket = await dial(where.to, where.version, { localAddress: caller.localAddress }, session)
     seen.local = `${socket.localAddress}:${socket.localPort}`
     const reply = await exchange(socket, to.host, request, { localAddress: caller.localAddress, observe: () => {} })

@@ -1,6 +1,6 @@
 /** The honest administrator of a range: plants canaries, looks what became of them, and does an administrator's work. */
 import { etcdClient, type EtcdClient } from '../etcd/client.ts'
-import { chmodSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
 import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
@@ -58,6 +58,8 @@ export class Operator {
   readonly #options: OperatorOptions
   readonly #couriers = new Set<string>()
   readonly #programs: Program[] = []
+  /** What a replaced file held before, by its path here. */
+  readonly #replaced = new Map<string, Buffer>()
   #store: EtcdClient | undefined
 
   constructor(options: OperatorOptions) {
@@ -288,6 +290,18 @@ export class Operator {
   /** `chmod` on a host. */
   changeMode(host: string, path: string, mode: number): void {
     chmodSync(join(this.#options.folderOf?.(host) ?? '', path), mode)
+  }
+
+  /** Writes a file of a host anew, as its administrator may; `putFilesBack` undoes it. */
+  replaceFile(host: string, path: string, text: string): void {
+    const file = join(this.#options.folderOf?.(host) ?? '', path)
+    if (!this.#replaced.has(file)) this.#replaced.set(file, readFileSync(file))
+    writeFileSync(file, text)
+  }
+
+  putFilesBack(): void {
+    for (const [file, before] of this.#replaced) writeFileSync(file, before)
+    this.#replaced.clear()
   }
 
   /** Starts a program on a machine; it runs until the goal is taken away. */

@@ -53,6 +53,7 @@ export async function stage(operator: Operator, variant: Variant, target?: strin
 
 /** Takes the goal away again, so that a long run's cluster stays small. */
 export async function unstage(operator: Operator, goal: Staged): Promise<void> {
+  operator.putFilesBack()
   await operator.stopPrograms()
   const { namespace, pod, secret } = goal
   if (goal.node) {
