@@ -1,5 +1,6 @@
 /**
- * attacker, good at kube-apiserver  --session ticket-->  etcd, without a certificate
+ * attacker, good at kube-apiserver          --session ticket-->  etcd, without a certificate
+ * attacker, good at kube-apiserver of then  --session ticket-->  kube-apiserver of now, whose bundle has lost the CA
  */
 import { secretPath } from '../../lib/attacker/reach-goal.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
@@ -8,12 +9,16 @@ import type { TlsVersion } from '../../lib/tls/policy.ts'
 
 const NO_TICKETS = { notApplicable: 'kube-apiserver and etcd speak plain HTTP' }
 
-const ADMIN = bearerOf('administrator at kube-apiserver', {
-  signedBy: 'ca',
-  commonName: 'kubernetes-admin',
-  organizations: ['system:masters'],
-  usages: ['clientAuth'],
-})
+const NAMED = { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['clientAuth'] } as const
+
+const ADMIN = bearerOf('administrator at kube-apiserver', { ...NAMED, signedBy: 'ca' })
+
+const CONTROL_PLANE = 'control-plane-1'
+const BUNDLE = '/etc/kubernetes/pki/client-ca-bundle.crt'
+const [REMOVED, LEFT] = ['the CA is taken out of the bundle', 'the CA stays in the bundle']
+const END_OF_CERTIFICATE = '-----END CERTIFICATE-----\n'
+/** Who shows nothing passes for anonymous in kubeadm, and is answered 403: this is the answer to a certificate. */
+const DISTRUSTED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: '401', code: 'Unauthorized' }
 
 const VERSIONS: Readonly<Record<string, TlsVersion>> = { tls13: 'TLSv1.3', tls12: 'TLSv1.2' }
 
@@ -40,7 +45,9 @@ function variant(id: string, title: string, code: string, zeroTrust?: Expectatio
 export default scenario({
   title: 'Resume where you never authenticated',
   story: `A client authenticates at one listener, takes the session ticket to another and shows no certificate there. If the two share a ticket
-key, the second believes what the first has verified. Go makes ticket keys for each process by itself.`,
+key, the second believes what the first has verified. Go makes ticket keys for each process by itself.
+Or the CA that vouched for a client is taken out of the bundle, and the client comes back with the ticket of before: the process and its
+ticket key are the same. kube-apiserver takes the ticket, and verifies the certificate that it stands for with the bundle of now.`,
   refs: ['CVE-2025-23419 (nginx)', 'CVE-2025-68121 (crypto/tls)', 'RFC 8446 section 4.6.1', 'golang/go#77217'],
   attack: ['T1550'],
   variants: [
@@ -48,10 +55,40 @@ key, the second believes what the first has verified. Go makes ticket keys for e
     variant('tls12', 'by a ticket of TLS 1.2, which holds the master secret', 'handshake_failure', {
       notApplicable: 'TLS 1.3 alone: there are no such tickets',
     }),
+    {
+      id: 'ca-removed',
+      title: 'by a ticket of before the CA was taken out of the bundle',
+      foothold: bearerOf('administrator by the CA of before', { ...NAMED, signedBy: 'retired-ca' }),
+      goal: { read: 'secret' },
+      premise: ['retired-ca-removed'],
+      target: REMOVED,
+      expect: {
+        open: NO_TICKETS,
+        encrypted: { notApplicable: 'no client certificate is taken, so none could be remembered' },
+        kubeadm: DISTRUSTED,
+        hardened: DISTRUSTED,
+        'zero-trust': DISTRUSTED,
+      },
+      twin: { stopped: { target: LEFT } },
+    },
   ],
+  async meanwhile(operator, { target }) {
+    if (target !== REMOVED) return
+    const bundle = operator.fileOn(CONTROL_PLANE, BUNDLE).toString('utf8')
+    // The CA of today stands first.
+    const current = bundle.slice(0, bundle.indexOf(END_OF_CERTIFICATE) + END_OF_CERTIFICATE.length)
+    operator.replaceFile(CONTROL_PLANE, BUNDLE, current)
+  },
   async attempt(world, variant) {
     const { namespace, secret } = world.goal
     const from = world.network.apiserver
+    if (variant === 'ca-removed') {
+      const { body } = await world.resume(
+        { from, to: from, version: 'TLSv1.3', meanwhile: () => world.meanwhile() },
+        { path: secretPath(world.goal) },
+      )
+      return [body]
+    }
     const key = Buffer.from(`/registry/secrets/${namespace}/${secret}`).toString('base64')
     const version = VERSIONS[variant] ?? 'TLSv1.3'
     const { body } =
