@@ -84,18 +84,24 @@ export class Components {
     }
   }
 
-  /** Ends processes politely: who holds a Lease first, as it is given back to the API. */
+  /**
+   * Ends processes politely: who holds a Lease first, as it is given back to the API; members of etcd one by one, as who
+   * leads hands over to another, and waits long for one that is on its way out as well.
+   */
   async stop(launches: readonly Launch[]): Promise<void> {
-    const end = (group: readonly Launch[]): Promise<unknown> =>
-      Promise.all(
-        group.map(async (launch) => {
-          const process = this.#processes.get(keyOf(launch))
-          this.#processes.delete(keyOf(launch))
-          await process?.stop(STOP_GRACE_MS)
-        }),
-      )
-    await end(launches.filter(({ component }) => LEASE_HOLDERS.has(component)))
-    await end(launches.filter(({ component }) => !LEASE_HOLDERS.has(component)))
+    const end = async (launch: Launch): Promise<void> => {
+      const process = this.#processes.get(keyOf(launch))
+      this.#processes.delete(keyOf(launch))
+      await process?.stop(STOP_GRACE_MS)
+    }
+    const endInTurn = async (group: readonly Launch[]): Promise<void> => {
+      for (const launch of group) await end(launch)
+    }
+    const holders = launches.filter(({ component }) => LEASE_HOLDERS.has(component))
+    const members = launches.filter(({ component }) => component === 'etcd')
+    const others = launches.filter((launch) => !holders.includes(launch) && !members.includes(launch))
+    await Promise.all(holders.map(end))
+    await Promise.all([...others.map(end), endInTurn(members)])
   }
 
   async killAll(): Promise<void> {

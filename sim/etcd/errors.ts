@@ -62,6 +62,8 @@ export const ERRORS = {
   notLeader: refusal('FailedPrecondition', 'etcdserver: not leader'),
   stopped: refusal('Unavailable', 'etcdserver: server stopped'),
   timeout: refusal('Unavailable', 'etcdserver: request timed out'),
+  // etcd's table of codes lacks it.
+  timeoutLeaderTransfer: refusal('Unknown', 'etcdserver: request timed out, leader transfer took too long'),
   corrupt: refusal('DataLoss', 'etcdserver: corrupt cluster'),
   badLeaderTransferee: refusal('FailedPrecondition', 'etcdserver: bad leader transferee'),
   wrongDowngradeVersion: refusal('InvalidArgument', 'etcdserver: wrong downgrade target version format'),

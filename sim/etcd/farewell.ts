@@ -5,8 +5,11 @@ import { log } from './log.ts'
 const CLOSED = 'use of closed network connection'
 const ENDED = 'setting up serving from embedded etcd failed.'
 
-/** Ends with `close`, whose end the last line tells. */
-export async function closeAloud(settings: EtcdSettings, close: () => Promise<void>): Promise<void> {
+/** Clients are turned away, the lead is handed over, and the last line tells the end of `close`. */
+export async function closeAloud(
+  settings: EtcdSettings,
+  { handOver, close }: { handOver: () => Promise<void>; close: () => Promise<void> },
+): Promise<void> {
   const { name, dataDir, listenClientUrls, listenPeerUrls, initialAdvertisePeerUrls, advertiseClientUrls } = settings
   const member = {
     name,
@@ -19,6 +22,11 @@ export async function closeAloud(settings: EtcdSettings, close: () => Promise<vo
     const kind = protocol === 'https:' ? 'secure' : 'insecure'
     const error = `accept tcp ${host}: ${CLOSED}`
     log('warn', `stopping ${kind} grpc server due to error`, { error })
+  }
+  await handOver()
+  for (const { protocol, host } of listenClientUrls) {
+    const kind = protocol === 'https:' ? 'secure' : 'insecure'
+    const error = `accept tcp ${host}: ${CLOSED}`
     log('warn', `stopped ${kind} grpc server due to error`, { error })
     log('error', ENDED, { error })
   }

@@ -182,7 +182,7 @@ async function start(given: EtcdSettings): Promise<void> {
       log('info', 'received signal; shutting down', { signal: signal === 'SIGINT' ? 'interrupt' : 'terminated' })
       // As etcd's pkg/osutil does: by the very signal, except as process 1, which the kernel does not end that way.
       compaction?.close()
-      void closeAloud(settings, () => member.close()).then(() =>
+      void closeAloud(settings, { handOver: () => member.handOver(), close: () => member.close() }).then(() =>
         process.pid === 1 ? process.exit(0) : process.kill(process.pid, signal),
       )
     })

@@ -317,6 +317,10 @@ export class Member {
     })
   }
 
+  handOver(): Promise<void> {
+    return this.door.handOver()
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#timer)

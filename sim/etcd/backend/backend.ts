@@ -179,6 +179,7 @@ export class Backend {
     saveSnapshot(this.#snapFolder, snapshot, this.#settings)
     await this.#openLog().markSnapshot({ index, term, confState })
     this.#openLog().release(index)
+    this.#received.release(index, (path) => this.#say('info', 'found orphaned .snap.db file; deleting', { path }))
   }
 
   /** Keeps another member's db aside, until `takeReceived` or a start makes it this member's own. */

@@ -1,6 +1,6 @@
 /** Another member's db, kept aside until it takes the place of this one's (api/snap/db.go). */
 import { open } from 'node:fs/promises'
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { syncFolder } from './write-ahead-log.ts'
 
@@ -34,6 +34,16 @@ export class ReceivedDatabases {
   moveTo(path: string, index: number): void {
     renameSync(this.#path(index), path)
     if (this.#fsync) syncFolder(this.#folder)
+  }
+
+  /** Those of before this entry, which nobody will take any more; `onFound` hears of each (api/snap, ReleaseSnapDBs). */
+  release(index: number, onFound: (name: string) => void): void {
+    for (const name of readdirSync(this.#folder)) {
+      const [, hex] = /^([0-9a-f]{16})\.snap\.db$/.exec(name) ?? []
+      if (hex === undefined || Number.parseInt(hex, 16) >= index) continue
+      onFound(name)
+      rmSync(join(this.#folder, name), { force: true })
+    }
   }
 
   /** Named after the last entry that it holds. */

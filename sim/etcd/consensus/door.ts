@@ -52,6 +52,8 @@ export interface Door {
   ensureLeadership(): Promise<void>
   /** @throws GrpcError FailedPrecondition */
   moveLeader(target: bigint): Promise<void>
+  /** What an orderly end begins with: another leads, where this one did, before it is missed. Its failure is logged. */
+  handOver(): Promise<void>
   /** Whether a learner has all that the leader has: only the leader knows. */
   isLearnerReady(id: bigint): boolean
   /** @throws GrpcError Unavailable where too few voters are in touch to take the change. */

@@ -1,4 +1,7 @@
-/** Whether a cluster can afford a change of its membership now (server/etcdserver/server.go, mayAddMember and mayRemoveMember). */
+/**
+ * What a member's word with the others decides: whether the cluster can afford a change of its membership now
+ * (server/etcdserver/server.go, mayAddMember and mayRemoveMember), and who is to lead in its place.
+ */
 import { quorumOf, type ClusterMember } from '../cluster/members.ts'
 import type { MembershipChange } from '../cluster/membership-change.ts'
 import { ERRORS } from '../errors.ts'
@@ -26,4 +29,17 @@ export function healthProblem(change: MembershipChange, { self, voters, activeSi
   // One that is down is no loss.
   if (change.id !== self && activeSinceMs(change.id) === undefined) return undefined
   return healthy - 1 < quorumOf(voters.length - 1) ? ERRORS.unhealthy() : undefined
+}
+
+/** Who has been in touch for the longest, which is the best guess at who stays (server/etcdserver/util.go). */
+export function longestConnected(
+  voters: readonly ClusterMember[],
+  activeSinceMs: Contacts['activeSinceMs'],
+): bigint | undefined {
+  let longest: { id: bigint; sinceMs: number } | undefined
+  for (const { id } of voters) {
+    const sinceMs = activeSinceMs(id)
+    if (sinceMs !== undefined && sinceMs < (longest?.sinceMs ?? Infinity)) longest = { id, sinceMs }
+  }
+  return longest?.id
 }

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { GrpcError } from '../../../lib/etcd/grpc-status.ts'
 import { decodeConfChange, ENTRY_TYPE, encodeConfChange, type ConfState } from '../../../lib/etcd/raft-entry.ts'
 import { decodeRaftRequest, encodeRaftRequest } from '../../../lib/etcd/raft-request.ts'
+import { durationText } from '../../../lib/settings/duration.ts'
 import type { DatabaseChunk } from '../backend/database-chunks.ts'
 import type { Applied, Applier, Known } from '../apply/applier.ts'
 import { confChangeOf, membershipChangeOf, type MembershipChange } from '../cluster/membership-change.ts'
@@ -20,7 +21,7 @@ import { Replica } from '../replica/replica.ts'
 import type { RaftStorage, StoredRaft } from '../replica/raft-storage.ts'
 import type { StateMachine } from '../replica/state-machine.ts'
 import type { ConsensusStatus, Door, Proposal, Reply } from './door.ts'
-import { healthProblem } from './quorum-health.ts'
+import { healthProblem, longestConnected } from './quorum-health.ts'
 import { RequestIds } from './request-ids.ts'
 
 /** The disk of a member (sim/etcd/backend/backend.ts). */
@@ -171,8 +172,23 @@ export class Replicated implements Door {
     if (target === this.#options.identity.id) return
     const member = this.#options.members.get(target)
     if (!member || member.isLearner) throw ERRORS.badLeaderTransferee()
-    this.#replica.transferLeadership(target)
-    await this.#until(() => this.status.leader === target, ERRORS.timeout)
+    await this.#transfer(target)
+  }
+
+  async handOver(): Promise<void> {
+    const { identity, members } = this.#options
+    const fields = { 'local-member-id': hexOf(identity.id), 'current-leader-member-id': hexOf(this.status.leader) }
+    if (!this.#replica.leads) return log('info', 'skipped leadership transfer; local server is not leader', fields)
+    const voters = members.voters()
+    if (voters.length <= 1) return log('info', 'skipped leadership transfer for single voting member cluster', fields)
+    const target = longestConnected(voters, (id) => this.transport.get(id)?.activeSinceMs)
+    try {
+      if (target === undefined) throw ERRORS.unhealthy()
+      await this.#transfer(target)
+    } catch (error) {
+      const told = { 'local-member-id': hexOf(identity.id), error: (error as Error).message }
+      log('warn', 'leadership transfer failed', told)
+    }
   }
 
   isLearnerReady(id: bigint): boolean {
@@ -235,6 +251,17 @@ export class Replicated implements Door {
     // What was applied and refused has not failed.
     if (error) throw error
     return reply
+  }
+
+  async #transfer(target: NodeId): Promise<void> {
+    const [self, to] = [this.#options.identity.id, target].map(hexOf)
+    const beginMs = performance.now()
+    const asked = { 'local-member-id': self, 'current-leader-member-id': self, 'transferee-member-id': to }
+    log('info', 'leadership transfer starting', asked)
+    this.#replica.transferLeadership(target)
+    await this.#until(() => this.status.leader === target, ERRORS.timeoutLeaderTransfer)
+    const done = { 'local-member-id': self, 'old-leader-member-id': self, 'new-leader-member-id': to }
+    log('info', 'leadership transfer finished', { ...done, took: durationText(performance.now() - beginMs) })
   }
 
   #until(isSo: () => boolean, error: () => Error): Promise<void> {

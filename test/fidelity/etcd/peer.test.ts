@@ -150,3 +150,33 @@ t.test('peer.json: a disk is lost', async (t) => {
   await story.restart('restart-empty-data-new', [], true)
   await story.restart('restart-other-token', ['--initial-cluster-token=other'], true)
 })
+
+// Seen with etcd 3.4.23, whose three members were ended so; the words are those of 3.6 (server/etcdserver/server.go).
+t.test('whoever leads hands over at an orderly end, as long as somebody is left', async (t) => {
+  const cluster = await PeerCluster.start()
+  t.teardown(() => cluster.end())
+  const client = cluster.client('m1')
+  const { leader } = await persistently(() => client.unary(Maintenance.method.status, {}))
+  await client.close()
+  const left = new Set([...cluster.members.values()])
+  let leads = [...left].find(({ id }) => id === leader)!
+  const farewell = async (): Promise<string[]> => {
+    left.delete(leads)
+    const { process, log } = leads.process
+    await process.stop(20_000)
+    t.match(process.exited, { signal: 'SIGTERM' }, 'it was in time')
+    return log.flatMap(({ msg, error }) =>
+      /leadership transfer|^closed etcd/.test(msg) ? (typeof error === 'string' ? `${msg}: ${error}` : msg) : [],
+    )
+  }
+  for (const _ of ['of three', 'of two']) {
+    t.strictSame(await farewell(), [
+      'leadership transfer starting',
+      'leadership transfer finished',
+      'closed etcd server',
+    ])
+    const heir = leads.process.log.find(({ msg }) => msg === 'leadership transfer finished')!['new-leader-member-id']
+    leads = [...left].find(({ id }) => id.toString(16) === heir)!
+  }
+  t.strictSame(await farewell(), ['leadership transfer failed: etcdserver: unhealthy cluster', 'closed etcd server'])
+})

@@ -16,6 +16,7 @@ import { JWT_METHODS, jwtKeyOf } from '../../../sim/etcd/auth/jwt-method.ts'
 import { JwtTokens } from '../../../sim/etcd/auth/jwt-tokens.ts'
 import { SimpleTokens } from '../../../sim/etcd/auth/simple-tokens.ts'
 import { Members } from '../../../sim/etcd/cluster/members.ts'
+import { longestConnected } from '../../../sim/etcd/consensus/quorum-health.ts'
 import { confChangeOf, membershipChangeOf } from '../../../sim/etcd/cluster/membership-change.ts'
 import { normalPeerUrls } from '../../../sim/etcd/cluster/peer-urls.ts'
 import { FLAGS } from '../../../sim/etcd/flags.ts'
@@ -454,6 +455,19 @@ t.test('cluster: what a change of the membership is refused with', async (t) => 
   t.equal(
     refusal(() => members.apply({ kind: 'promote', id: 3n })),
     'FailedPrecondition: etcdserver: can only promote a learner member',
+  )
+  const since = new Map([
+    [1n, 20],
+    [3n, 10],
+  ])
+  t.equal(
+    longestConnected(members.voters(), (id) => since.get(id)),
+    3n,
+  )
+  t.equal(
+    longestConnected(members.voters(), () => undefined),
+    undefined,
+    'nobody is left',
   )
   members.apply({ kind: 'update', id: 3n, peerUrls: ['https://c:9'] })
   members.apply({ kind: 'remove', id: 3n })

@@ -577,6 +577,12 @@ t.test("backend: another member's db becomes its own, also where a crash came be
   cpSync(dataDir, join(folder, 'crashed'), { recursive: true })
   await backend.takeReceived(50)
   t.strictSame(valuesOf(backend), valuesOf(sender))
+  // One that was overtaken by a newer one, before anybody took it.
+  await backend.receive(60, database())
+  await backend.receive(70, database())
+  await backend.saveSnapshot({ ...snapshot, index: 70 })
+  const names = readdirSync(join(dataDir, 'member/snap')).filter((name) => name.endsWith('.db'))
+  t.strictSame(names, ['0000000000000046.snap.db'], 'nobody will take the older one')
   await backend.close()
   const { backend: again, state } = Backend.open(settings(join(folder, 'crashed')))
   t.equal(state.consistentIndex, 50)
