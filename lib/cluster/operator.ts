@@ -19,7 +19,8 @@ export interface ExecOrder {
   pod: string
   container?: string
   command: readonly string[]
-  stdin?: string
+  /** As one piece, or line by line. */
+  stdin?: string | readonly string[]
 }
 
 export interface OperatorOptions {

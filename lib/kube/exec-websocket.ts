@@ -120,8 +120,8 @@ export interface ExecCall {
   host: string
   path: string
   headers?: Readonly<Record<string, string>>
-  /** Typed at once, then stdin is closed (v5). */
-  stdin?: string | Uint8Array
+  /** Typed at once, or piece by piece as a person does: the next when something has come back. Then stdin is closed (v5). */
+  stdin?: string | Uint8Array | readonly string[]
   protocols?: readonly string[]
   timeoutMs?: number
   /** Each piece as it comes. */
@@ -151,6 +151,10 @@ export class ExecRefused extends Error {
   }
 }
 
+function isPieces(stdin: string | Uint8Array | readonly string[]): stdin is readonly string[] {
+  return Array.isArray(stdin)
+}
+
 const EXEC_TIMEOUT_MS = 30_000
 
 /** Runs a command to its end. Rejects with ExecRefused, or with the socket's error. */
@@ -165,6 +169,16 @@ export function execOverWebSocket(call: ExecCall): Promise<ExecResult> {
   return new Promise((resolve, reject) => {
     const streams = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
     let status: ExecStatus | undefined
+    const { stdin } = call
+    const left = stdin === undefined ? [] : isPieces(stdin) ? [...stdin] : [stdin]
+    let isTyping = stdin !== undefined
+    const typeNext = (): void => {
+      const piece = left.shift()
+      if (piece !== undefined) webSocket.send(Buffer.concat([Buffer.from([STDIN]), Buffer.from(piece as string)]))
+      if (left.length > 0 || !isTyping) return
+      isTyping = false
+      if (webSocket.protocol === 'v5.channel.k8s.io') webSocket.send(Buffer.from([CLOSE, STDIN]))
+    }
     const timer = setTimeout(() => {
       reject(new Error(`[exec_timeout] ${path}: no end within ${call.timeoutMs ?? EXEC_TIMEOUT_MS} ms`))
       webSocket.terminate()
@@ -173,12 +187,9 @@ export function execOverWebSocket(call: ExecCall): Promise<ExecResult> {
       if (bytes.length === 0) return
       streams[stream].push(bytes)
       onBytes?.(stream, bytes)
+      if (isTyping) typeNext()
     }
-    webSocket.on('open', () => {
-      if (call.stdin === undefined) return
-      webSocket.send(Buffer.concat([Buffer.from([STDIN]), Buffer.from(call.stdin as string)]))
-      if (webSocket.protocol === 'v5.channel.k8s.io') webSocket.send(Buffer.from([CLOSE, STDIN]))
-    })
+    webSocket.on('open', () => (isTyping ? typeNext() : undefined))
     webSocket.on('message', (data) => {
       const message = bytesOf(data)
       if (message[0] === STDOUT) take('stdout', message.subarray(1))

@@ -84,6 +84,15 @@ t.test('exec over WebSocket; test/fidelity has all that was recorded', async (t)
   t.match(await run(v4, 'exit', '7'), {
     status: { message: 'command terminated with non-zero exit code: error executing command [exit 7], exit code 7' },
   })
+  const pieces: string[] = []
+  await execOverWebSocket({
+    socket: await clients['super-admin']!.connect(),
+    host: 'worker-1',
+    path: '/exec/default/web/app?command=cat&input=1&output=1',
+    stdin: ['a\n', 'bb\n', ''],
+    onBytes: (_stream, bytes) => pieces.push(bytes.toString()),
+  })
+  t.strictSame(pieces, ['a\n', 'bb\n'], 'a line is typed when the one before has come back; then stdin is closed')
   await t.rejects(run('v9.channel.k8s.io', 'true'), { name: 'ExecRefused', message: '403 ' })
 })
 
