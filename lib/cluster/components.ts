@@ -84,24 +84,31 @@ export class Components {
     }
   }
 
-  /**
-   * Ends processes politely: who holds a Lease first, as it is given back to the API; members of etcd one by one, as who
-   * leads hands over to another, and waits long for one that is on its way out as well.
-   */
+  /** Ends processes politely: who holds a Lease first, as it is given back to the API. */
   async stop(launches: readonly Launch[]): Promise<void> {
-    const end = async (launch: Launch): Promise<void> => {
-      const process = this.#processes.get(keyOf(launch))
-      this.#processes.delete(keyOf(launch))
-      await process?.stop(STOP_GRACE_MS)
-    }
-    const endInTurn = async (group: readonly Launch[]): Promise<void> => {
-      for (const launch of group) await end(launch)
-    }
     const holders = launches.filter(({ component }) => LEASE_HOLDERS.has(component))
     const members = launches.filter(({ component }) => component === 'etcd')
     const others = launches.filter((launch) => !holders.includes(launch) && !members.includes(launch))
-    await Promise.all(holders.map(end))
-    await Promise.all([...others.map(end), endInTurn(members)])
+    const politely = (process: ComponentProcess): Promise<void> => process.stop(STOP_GRACE_MS)
+    await Promise.all(this.#taken(holders).map(politely))
+    await Promise.all([...this.#taken(others).map(politely), this.#stopMembers(this.#taken(members))])
+  }
+
+  /**
+   * One by one, as who leads hands over to another. Where none stays it would wait for those that have just left; what
+   * etcd acknowledged is on the disk however it ends.
+   */
+  async #stopMembers(members: readonly ComponentProcess[]): Promise<void> {
+    if (this.all.some(({ spec }) => spec.component === 'etcd')) {
+      for (const member of members) await member.stop(STOP_GRACE_MS)
+    } else await Promise.all(members.map((member) => member.kill()))
+  }
+
+  /** Nobody's component any more: its end is wanted. */
+  #taken(launches: readonly Launch[]): ComponentProcess[] {
+    const processes = launches.flatMap((launch) => this.#processes.get(keyOf(launch)) ?? [])
+    for (const launch of launches) this.#processes.delete(keyOf(launch))
+    return processes
   }
 
   async killAll(): Promise<void> {
