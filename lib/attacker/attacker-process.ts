@@ -9,6 +9,7 @@ import { nodeCommand, TLS_ENVIRONMENT } from '../cluster/node-command.ts'
 import { entryPoint } from '../settings/entry-point.ts'
 import { packageRoot } from '../settings/package-root.ts'
 import type { AttackerCall, AttackerResult, AttemptOrder, FromAttacker, ToAttacker } from './range-channel.ts'
+import type { Observation } from './world.ts'
 
 /** The compiled tree that this file lies in. */
 const COMPILED = fileURLToPath(new URL('../../', import.meta.url))
@@ -46,6 +47,12 @@ export interface AttackerOptions {
   /** The one folder of a machine that the foothold may write into. */
   writable?: string
   timeoutMs?: number
+}
+
+/** What came of an act. `timedOut` says that it never came to an end: a hang is not a defence. */
+export interface Attempted extends Omit<AttackerResult, 'kind'> {
+  observed: readonly Observation[]
+  timedOut: boolean
 }
 
 /** What the range does when an attacker asks for it. */
@@ -100,12 +107,14 @@ export class AttackerProcess {
     return this.#child.pid ?? 0
   }
 
-  /** Runs one act. `timedOut` says that it never came to an end: a hang is not a defence. */
-  async attempt(order: AttemptOrder, answer: AnswerCall): Promise<AttackerResult & { timedOut?: boolean }> {
+  /** Runs one act. */
+  async attempt(order: AttemptOrder, answer: AnswerCall): Promise<Attempted> {
     await this.#ready
-    const { promise, resolve } = latch<AttackerResult & { timedOut?: boolean }>()
+    const { promise, resolve } = latch<Attempted>()
+    const observed: Observation[] = []
     const onMessage = (message: FromAttacker): void => {
-      if (message.kind === 'result') resolve(message)
+      if (message.kind === 'observed') observed.push(message.observation)
+      if (message.kind === 'result') resolve({ ...message, observed, timedOut: false })
       if (message.kind === 'call') {
         answer(message).then(
           () => this.#send({ kind: 'answer', id: message.id }),
@@ -114,9 +123,9 @@ export class AttackerProcess {
       }
     }
     this.#child.on('message', onMessage)
-    const timer = setTimeout(() => resolve({ kind: 'result', loot: [], observed: [], timedOut: true }), this.#timeoutMs)
+    const timer = setTimeout(() => resolve({ loot: [], observed, timedOut: true }), this.#timeoutMs)
     void this.#gone.then(() =>
-      resolve({ kind: 'result', loot: [], observed: [], fault: `the attacker's process died: ${this.#lastWords}` }),
+      resolve({ loot: [], observed, timedOut: false, fault: `the attacker's process died: ${this.#lastWords}` }),
     )
     this.#send(order)
     const result = await promise

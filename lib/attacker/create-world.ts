@@ -13,7 +13,7 @@ export interface AnswerWaiter {
 }
 
 export interface Surroundings {
-  observed: Observation[]
+  observe: (observation: Observation) => void
   waiting: Map<number, AnswerWaiter>
   send: (message: FromAttacker) => void
 }
@@ -21,7 +21,7 @@ export interface Surroundings {
 let calls = 0
 
 export function createWorld(folder: string, order: AttemptOrder, around: Surroundings): World {
-  const observe = (observation: Observation): void => void around.observed.push(observation)
+  const { observe } = around
   const ask = (call: Record<string, unknown> & { call: AttackerCall['call'] }): Promise<void> =>
     new Promise((resolve, reject) => {
       const id = ++calls
@@ -35,8 +35,12 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
   })
 
   const onMachine = async <Got>(path: string, act: (real: string) => Promise<Got>): Promise<Got | undefined> => {
+    if (order.machine === undefined)
+      throw new Error(
+        '[no_machine] the attacker is on no machine: its foothold must stand on one to use what lies there',
+      )
     try {
-      return await act(join(order.machine?.root ?? '', path))
+      return await act(join(order.machine.root, path))
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
       // Node's own fence is not the machine's: only the system's word is evidence of a file mode.

@@ -22,17 +22,17 @@ process.on('message', (message: ToAttacker) => {
     else waiter?.reject(new Error(message.error))
     return
   }
-  const observed: Observation[] = []
-  const world = createWorld(folder, message, { observed, waiting, send })
+  const observe = (observation: Observation): void => send({ kind: 'observed', observation })
+  const world = createWorld(folder, message, { observe, waiting, send })
   import(message.scenario)
     .then(({ default: scenario }) => {
       if (message.machine?.uid !== undefined) becomeUser(message.machine.uid)
       return scenario.attempt(world, message.variant)
     })
-    .then((loot) => send({ kind: 'result', loot: encodeLoot(loot), observed }))
+    .then((loot) => send({ kind: 'result', loot: encodeLoot(loot) }))
     .catch((error: unknown) => {
       const fault = error instanceof Error ? (error.stack ?? error.message) : String(error)
-      send({ kind: 'result', loot: [], observed, fault })
+      send({ kind: 'result', loot: [], fault })
     })
 })
 /**

@@ -30,12 +30,17 @@ export interface AttackerResult {
   kind: 'result'
   /** Base64. */
   loot: string[]
-  observed: Observation[]
   /** Set where the act itself threw: a fault of the scenario, never a defence. */
   fault?: string
 }
 
-export type FromAttacker = AttackerCall | AttackerResult | { kind: 'ready' }
+/** Told as it happens: an act that never ends has been seen as far as it came. */
+export interface Observed {
+  kind: 'observed'
+  observation: Observation
+}
+
+export type FromAttacker = AttackerCall | AttackerResult | Observed | { kind: 'ready' }
 export type ToAttacker = AttemptOrder | { kind: 'answer'; id: number; error?: string }
 
 export function encodeLoot(loot: Loot): string[] {

@@ -5,15 +5,8 @@ import { assertLoopback } from '../tls/loopback.ts'
 import { endsOf } from '../tls/plain.ts'
 import type { WitnessFacts } from './witness.ts'
 
-/** `shut` closes what was opened for others. */
-export interface OpenPort {
-  address: string
-  port: number
-  shut?: () => Promise<void>
-}
-
 export interface ProxyOptions {
-  listen: OpenPort | { socket: string }
+  listen: { address: string; port: number } | { socket: string }
   /** `--disable-filter`: whatever host is asked for. */
   disableFilter?: boolean
   /** Hears whom it turned away. */
@@ -56,7 +49,6 @@ export async function openLocalProxy(
   server.unref()
   return {
     async close() {
-      if ('shut' in listen) await listen.shut?.()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },

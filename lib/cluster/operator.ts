@@ -1,6 +1,6 @@
 /** The honest administrator of a range: plants canaries, looks what became of them, and does an administrator's work. */
 import { etcdClient, type EtcdClient } from '../etcd/client.ts'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
 import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
@@ -8,9 +8,9 @@ import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { discoverCluster, hashOf, type JoinOptions } from './join-discovery.ts'
-import { openLocalProxy, type LocalProxy, type OpenPort, type ProxyOptions } from './local-proxy.ts'
+import { openLocalProxy, type LocalProxy, type ProxyOptions } from './local-proxy.ts'
 import type { MintedCertificate } from './minted-certificate.ts'
-import { startProgram, type Program, type ProgramOrder } from './program.ts'
+import { startProgram, type ProgramOrder } from './program.ts'
 import { useTool, type ToolReply, type ToolUse } from './tool.ts'
 import type { WitnessFacts } from './witness.ts'
 
@@ -39,8 +39,8 @@ export interface OperatorOptions {
   fileOn?: (host: string, path: string) => Buffer
   /** Writes a component's memory to /var/crash of its host, as a file of that mode. */
   dumpCore?: (host: string, component: string, mode: number) => Promise<void>
-  /** Opens a port of a host's face, and says where to listen for what comes there. */
-  openPort?: (host: string, port: number) => Promise<OpenPort>
+  /** Opens a port of a host's face until it is shut, and says where to listen for what comes there. */
+  openPort?: (host: string, port: number) => Promise<{ address: string; port: number; shut: () => Promise<void> }>
   /** Tells the janitor of a process that must not outlive the run. */
   watch?: (pid: number) => void
   /** Puts every certificate that somebody got who should not have it on the lists that the cluster keeps, if it keeps any. */
@@ -57,10 +57,8 @@ const POLL_MS = 40
 export class Operator {
   readonly client: KubeClient
   readonly #options: OperatorOptions
-  readonly #couriers = new Set<string>()
-  readonly #programs: Program[] = []
-  /** What a replaced file held before, by its path here. */
-  readonly #replaced = new Map<string, Buffer>()
+  /** Undone when the goal is taken away, the latest first. */
+  readonly #undo: (() => unknown)[] = []
   #store: EtcdClient | undefined
 
   constructor(options: OperatorOptions) {
@@ -125,6 +123,12 @@ export class Operator {
         await new Promise((resolve) => setTimeout(resolve, POLL_MS))
       }
     }
+  }
+
+  /** Writes over the object that is there. */
+  async replace(path: string, object: object): Promise<void> {
+    const reply = await this.client.request({ method: 'PUT', path, body: object })
+    if (reply.status >= 400) throw new StatusError({ method: 'PUT', path }, reply)
   }
 
   async delete(path: string): Promise<void> {
@@ -238,10 +242,12 @@ export class Operator {
   }
 
   /** Where an administrator's tool listens on a host that is told to listen everywhere: others reach it by the host's face. */
-  async everywhere(host: string, port: number): Promise<OpenPort> {
+  async everywhere(host: string, port: number): Promise<{ address: string; port: number }> {
     const { openPort } = this.#options
     if (openPort === undefined) throw new Error('[operator_port] this operator has no network to listen on')
-    return openPort(host, port)
+    const { shut, ...place } = await openPort(host, port)
+    this.afterwards(shut)
+    return place
   }
 
   /** An administrator reports stolen keys. */
@@ -250,13 +256,15 @@ export class Operator {
     return this.#options.revoke()
   }
 
-  /** `kubectl proxy`: whoever reaches it is the administrator. */
+  /** `kubectl proxy`, until the goal is taken away: whoever reaches it is the administrator. */
   async proxy(options: Omit<ProxyOptions, 'witness'>): Promise<LocalProxy> {
     const { witness } = this.#options
-    return openLocalProxy(this.client, {
+    const proxy = await openLocalProxy(this.client, {
       ...options,
       ...(witness ? { witness: (facts) => witness('kubectl', facts) } : {}),
     })
+    this.afterwards(() => proxy.close())
+    return proxy
   }
 
   /** `kubeadm join` as far as the discovery: which cluster the machine would take for its own. */
@@ -273,8 +281,10 @@ export class Operator {
       command: ['sleep', 'infinity'],
       env: [{ name: 'CANARY', valueFrom: { secretKeyRef: { name: goal.secret, key: 'value' } } }],
     }
-    this.#couriers.add(name)
-    await this.create(`/api/v1/namespaces/${goal.namespace}/pods`, {
+    const pods = `/api/v1/namespaces/${goal.namespace}/pods`
+    // It would ask for the Secret for ever.
+    this.afterwards(() => this.delete(`${pods}/${name}`))
+    await this.create(pods, {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name, namespace: goal.namespace },
@@ -282,38 +292,45 @@ export class Operator {
     })
   }
 
-  /** Takes away the second Pod where one was started: it would ask for the Secret for ever. */
-  async stopCourier({ namespace, pod }: { namespace: string; pod: string }): Promise<void> {
-    const name = `courier-of-${pod}`
-    if (this.#couriers.delete(name)) await this.delete(`/api/v1/namespaces/${namespace}/pods/${name}`)
-  }
-
-  /** `chmod` on a host. */
+  /** `chmod` on a host, until the goal is taken away. */
   changeMode(host: string, path: string, mode: number): void {
-    chmodSync(join(this.#options.folderOf?.(host) ?? '', path), mode)
+    const file = this.#pathOn(host, path)
+    const before = statSync(file).mode
+    this.afterwards(() => chmodSync(file, before))
+    chmodSync(file, mode)
   }
 
-  /** Writes a file of a host anew, as its administrator may; `putFilesBack` undoes it. */
+  /** Writes a file of a host anew, as its administrator may, until the goal is taken away. */
   replaceFile(host: string, path: string, text: string): void {
-    const file = join(this.#options.folderOf?.(host) ?? '', path)
-    if (!this.#replaced.has(file)) this.#replaced.set(file, readFileSync(file))
+    const file = this.#pathOn(host, path)
+    const before = readFileSync(file)
+    this.afterwards(() => writeFileSync(file, before))
     writeFileSync(file, text)
-  }
-
-  putFilesBack(): void {
-    for (const [file, before] of this.#replaced) writeFileSync(file, before)
-    this.#replaced.clear()
   }
 
   /** Starts a program on a machine; it runs until the goal is taken away. */
   async runProgram(order: ProgramOrder): Promise<void> {
     const program = await startProgram(order)
     this.#options.watch?.(program.pid)
-    this.#programs.push(program)
+    this.afterwards(() => program.stop())
   }
 
-  async stopPrograms(): Promise<void> {
-    await Promise.all(this.#programs.splice(0).map((program) => program.stop()))
+  /** Has something undone when the goal is taken away, the latest first: one act leaves nothing behind for the next. */
+  afterwards(step: () => unknown): void {
+    this.#undo.push(step)
+  }
+
+  /** Undoes all of it, whatever becomes of one step. Rejects with the first that failed. */
+  async undo(): Promise<void> {
+    const failed: unknown[] = []
+    for (let step = this.#undo.pop(); step; step = this.#undo.pop()) {
+      try {
+        await step()
+      } catch (error) {
+        failed.push(error)
+      }
+    }
+    if (failed.length > 0) throw failed[0]
   }
 
   /** Has a kubelet speak to the API of a bearer token that it was shown, and ask for the goal's Secret anew. */
@@ -336,6 +353,14 @@ export class Operator {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.client.close(), this.#store?.close(), this.stopPrograms()])
+    // What is left to undo in a cluster that is no more has gone with it.
+    await this.undo().catch(() => {})
+    await Promise.all([this.client.close(), this.#store?.close()])
+  }
+
+  #pathOn(host: string, path: string): string {
+    const { folderOf } = this.#options
+    if (folderOf === undefined) throw new Error('[operator_host] this operator runs no host')
+    return join(folderOf(host), path)
   }
 }

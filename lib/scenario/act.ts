@@ -1,10 +1,10 @@
 /** Runs one act once: prepares the foothold, lets the attacker's process try, and judges what came of it. */
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { AttackerProcess } from '../attacker/attacker-process.ts'
+import { AttackerProcess, type Attempted } from '../attacker/attacker-process.ts'
 import { fillFoothold, makeFootholdFolder } from '../attacker/foothold-folder.ts'
 import type { Foothold, LinkName } from '../attacker/foothold.ts'
-import type { AttackerResult } from '../attacker/range-channel.ts'
+import type { Observation } from '../attacker/world.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { ATTACKER_HOST } from '../cluster/cluster.ts'
 import type { Arrangement } from './change.ts'
@@ -29,6 +29,7 @@ export async function act(
   const heardBefore = cluster.witnessed.length
   const { stands } = how.foothold
   const machine = machineOf(cluster, how.foothold)
+  const tidy = machine?.writable === undefined ? undefined : rememberFolder(machine.writable)
   const folder = makeFootholdFolder(cluster.folder)
   const attacker = new AttackerProcess({
     foothold: folder,
@@ -36,17 +37,18 @@ export async function act(
     ...(stands.on === 'machine' && machine ? { machineRoot: machine.root } : {}),
     ...(machine?.writable === undefined ? {} : { writable: machine.writable }),
   })
-  const tidy = machine?.writable === undefined ? undefined : rememberFolder(machine.writable)
   cluster.watch(attacker.pid)
   const mark = newCanary()
   let staged: Staged | undefined
+  let result: Attempted | undefined
   let diverted: LinkName | undefined
   let disturbed: LinkName | undefined
   try {
     staged = await stage(cluster.operator, variant, how.target)
     await fillFoothold(folder, how.foothold, cluster, staged)
+    await discovered.scenario.prepare?.(cluster.operator, staged)
     const { namespace, secret, pod, node } = staged
-    const result = await attacker.attempt(
+    result = await attacker.attempt(
       {
         kind: 'attempt',
         scenario: discovered.url,
@@ -87,7 +89,6 @@ export async function act(
       tapped: stands.on === 'tap' ? stands.link : undefined,
     }
     const outcome = await conclude(cluster, variant, acted)
-    await forget(cluster, result)
     const barredStore = [disturbed, diverted].some((link) => link?.port === ETCD_PORT)
     if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) {
@@ -104,12 +105,15 @@ export async function act(
     tidy?.()
     rmSync(folder, { recursive: true, force: true })
     // Nothing is tidied in a cluster that is gone for good; the next act gets another.
-    if (staged && cluster.firstDead() === undefined) await unstage(cluster.operator, staged)
+    if (cluster.firstDead() === undefined) {
+      await forget(cluster, result?.observed ?? [])
+      if (staged) await unstage(cluster.operator, staged)
+    }
   }
 }
 
 /** Takes out what the attacker left in the store, past the API: one record that it cannot read spoils a whole list. */
-async function forget(cluster: Cluster, { observed }: AttackerResult): Promise<void> {
+async function forget(cluster: Cluster, observed: readonly Observation[]): Promise<void> {
   for (const key of new Set(observed.flatMap(({ wrote }) => wrote ?? [])))
     await cluster.operator.store.deleteRange({ key })
 }
@@ -141,11 +145,12 @@ function machineOf(
   }
 }
 
-/** What an attacker leaves on a machine goes with the attempt: the next one finds the machine as it was. */
+/** What an attacker leaves on a machine goes with the attempt: the next one finds the folder's files as they were. */
 function rememberFolder(folder: string): () => void {
-  const before = new Set(readdirSync(folder))
+  const before = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]))
   return () => {
     for (const name of readdirSync(folder)) if (!before.has(name)) rmSync(join(folder, name), { recursive: true })
+    for (const [name, content] of before) writeFileSync(join(folder, name), content)
   }
 }
 

@@ -1,6 +1,6 @@
 /** What came of an act: the attacker's answer, what the wire and the components know of it, and the judge's word on both. */
 import type { LinkName } from '../attacker/foothold.ts'
-import type { AttackerResult } from '../attacker/range-channel.ts'
+import type { Attempted } from '../attacker/attacker-process.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { ATTACKER_HOST } from '../cluster/cluster.ts'
 import type { View } from '../wire/ledger.ts'
@@ -15,7 +15,7 @@ const WITNESS_GRACE_MS = 400
 export interface Acted {
   staged: Staged
   mark: string
-  result: AttackerResult & { timedOut?: boolean }
+  result: Attempted
   afterId: number
   heardBefore: number
   /** The link that the attacker hears. */
@@ -26,12 +26,13 @@ export async function conclude(cluster: Cluster, variant: Variant, acted: Acted)
   const { result, staged } = acted
   const { goal } = variant
   const served = 'deny' in goal ? await goal.asked(cluster.operator, staged) : undefined
-  const denied = 'deny' in goal && served === undefined ? goal.deny : undefined
+  // Nobody is served by an act that hangs either, and that shows nothing.
+  const denied = 'deny' in goal && served === undefined && !result.timedOut ? goal.deny : undefined
   const trial: Trial = {
     proof: denied ?? (await proofOf(cluster, variant, acted)),
     served,
     observed: result.observed,
-    timedOut: result.timedOut ?? false,
+    timedOut: result.timedOut,
     // Whoever is dead serves nobody, and no attack has shown that it was its doing.
     fault: result.fault ?? (denied === undefined ? undefined : cluster.firstDead()),
     ...(await heard(cluster, acted)),

@@ -62,6 +62,6 @@ export async function ownSecretByApi(world: World): Promise<Loot> {
 }
 
 /** Where etcd keeps the goal's Secret. */
-export function secretKey({ namespace, secret }: World['goal']): string {
+export function secretKey({ namespace, secret }: Pick<World['goal'], 'namespace' | 'secret'>): string {
   return `/registry/secrets/${namespace}/${secret}`
 }

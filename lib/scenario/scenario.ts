@@ -59,6 +59,8 @@ export interface Scenario {
   /** MITRE ATT&CK technique ids. */
   attack?: readonly string[]
   variants: readonly Variant[]
+  /** What honest people had done before the attacker came: the act rests on it, so a failure is the range's own. */
+  prepare?: (operator: Operator, goal: Staged) => Promise<void>
   /** What honest people and components do while the attacker acts, such as an administrator's exec. */
   meanwhile?: (operator: Operator, goal: Staged) => Promise<void>
   /** The act. Runs in the attacker's own process; returns whatever it got hold of, refused or not. */

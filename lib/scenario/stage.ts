@@ -53,13 +53,9 @@ export async function stage(operator: Operator, variant: Variant, target?: strin
 
 /** Takes the goal away again, so that a long run's cluster stays small. */
 export async function unstage(operator: Operator, goal: Staged): Promise<void> {
-  operator.putFilesBack()
-  await operator.stopPrograms()
+  await operator.undo()
   const { namespace, pod, secret } = goal
-  if (goal.node) {
-    await operator.delete(`/api/v1/namespaces/${namespace}/pods/${pod}`)
-    await operator.stopCourier(goal)
-  }
+  if (goal.node) await operator.delete(`/api/v1/namespaces/${namespace}/pods/${pod}`)
   await operator.delete(`/api/v1/namespaces/${namespace}/secrets/${secret}`)
 }
 

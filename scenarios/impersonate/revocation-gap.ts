@@ -62,9 +62,8 @@ neither who signed the list nor how old it is.`,
       twin: { through: { restore: 'etcd-client-crl-file' }, stopped: { weaken: 'etcd-client-crl-file' } },
     },
   ],
-  meanwhile: (operator) => operator.revoke(),
+  prepare: (operator) => operator.revoke(),
   async attempt(world, variant) {
-    await world.meanwhile()
     if (variant === 'apiserver') return secretByApi(world)
     const etcd = await world.etcd(world.network.etcd[0] ?? '')
     await etcd.delete(secretKey(world.goal))

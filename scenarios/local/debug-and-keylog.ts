@@ -89,13 +89,12 @@ The memory is the component's real one; ours hold their keys in PEM, a Go progra
       twin: { through: { target: OWNERS } },
     },
   ],
-  async meanwhile(operator, { variant, target, node }) {
+  async prepare(operator, { variant, target, node }) {
     const mode = target === EVERYBODYS ? 0o644 : 0o600
     if (variant === 'a') await operator.dumpCore(node, 'kubelet', mode)
     if (variant === 'd') await operator.dumpCore(CONTROL_PLANE, 'kube-apiserver', mode)
   },
   async attempt(world, variant) {
-    await world.meanwhile()
     if (variant === 'a') return secretByKeyInMemory(world)
     if (variant === 'd') return secretByTokenInMemory(world)
     return world.capture()

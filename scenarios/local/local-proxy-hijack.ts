@@ -5,7 +5,6 @@
  */
 
 import { secretPath } from '../../lib/attacker/reach-goal.ts'
-import type { LocalProxy } from '../../lib/cluster/local-proxy.ts'
 import type { Operator } from '../../lib/cluster/operator.ts'
 import { STRANGER } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
@@ -21,19 +20,13 @@ const UNFILTERED = '--disable-filter'
 const through: Expectation = { kind: 'through' }
 const filtered: Expectation = { kind: 'stopped', by: 'kubectl', layer: 'app', code: 'Forbidden' }
 
-/** By the address of the host's localhost: one at a time there. */
-const proxies = new Map<string, LocalProxy>()
-
 async function proxyAs(operator: Operator, { target, secret }: Staged): Promise<void> {
   const loop = operator.localhost(HOST, PORT)
-  await proxies.get(loop.address)?.close()
-  proxies.delete(loop.address)
-  if (target === SOCKET) {
-    await (await operator.proxy({ listen: { socket: `\0mtls-range-${loop.address}-${secret}` } })).close()
-    return
+  if (target === SOCKET) await operator.proxy({ listen: { socket: `\0mtls-range-${loop.address}-${secret}` } })
+  else {
+    const listen = target === EVERYWHERE ? await operator.everywhere(HOST, PORT) : loop
+    await operator.proxy({ listen, disableFilter: target === UNFILTERED })
   }
-  const listen = target === EVERYWHERE ? await operator.everywhere(HOST, PORT) : loop
-  proxies.set(loop.address, await operator.proxy({ listen, disableFilter: target === UNFILTERED }))
 }
 
 export default scenario({
@@ -86,11 +79,8 @@ says localhost.`,
       twin: { stopped: { target: UNFILTERED } },
     },
   ],
-  async meanwhile(operator, goal) {
-    await proxyAs(operator, goal)
-  },
+  prepare: proxyAs,
   async attempt(world, variant) {
-    await world.meanwhile()
     const { own, hosts } = world.network
     const address = variant === 'b' ? hosts[HOST] : own.loop
     // A browser says the name that the page came by.

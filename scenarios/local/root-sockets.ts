@@ -32,12 +32,11 @@ mode is the only authentication. Somebody who is tired of sudo opens it to every
       twin: { stopped: { target: OPENED } },
     },
   ],
-  async meanwhile(operator, { target }) {
+  async prepare(operator, { target }) {
     operator.changeMode(HOST, RUNTIME_SOCKET, target === OPENED ? EVERYBODY : RUNTIME_SOCKET_MODE)
     return Promise.resolve()
   },
   async attempt(world) {
-    await world.meanwhile()
     const runtime = await world.runtime()
     if (!runtime) return []
     const found = (await runtime.containers()).find(({ pod }) => pod.name === world.goal.pod)

@@ -2,9 +2,12 @@
  * etcd: a value that lay there before  --Put once more-->  etcd  --x-->  a credential that was taken back
  */
 import type { Operator } from '../../lib/cluster/operator.ts'
-import { ETCD_THIEF, NOTHING_STOLEN, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
+import { ETCD_THIEF, NOTHING_STOLEN, secretKey, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
 import { valueOf } from '../../lib/scenario/store-write.ts'
 import { scenario, type Staged } from '../../lib/scenario/scenario.ts'
+
+/** Secrets that were rotated: of no other it can be said that an old value is back. */
+const rotated = new Set<string>()
 
 /** First the Secret with its first value; at the next call an administrator rotates it. */
 async function keepOrRotate(operator: Operator, { namespace, secret, canary }: Staged): Promise<void> {
@@ -16,11 +19,13 @@ async function keepOrRotate(operator: Operator, { namespace, secret, canary }: S
     data: { value: Buffer.from(value).toString('base64') },
   })
   if (await operator.find(`${folder}/${secret}`)) {
-    await operator.client.request({ method: 'PUT', path: `${folder}/${secret}`, body: object('rotated') })
+    await operator.replace(`${folder}/${secret}`, object('rotated'))
+    rotated.add(secret)
   } else await operator.create(folder, object(canary))
 }
 
 async function isBack(operator: Operator, { namespace, secret, canary }: Staged): Promise<boolean> {
+  if (!rotated.has(secret)) return false
   return valueOf(await operator.find(`/api/v1/namespaces/${namespace}/secrets/${secret}`)) === canary
 }
 
@@ -49,7 +54,7 @@ genuine and lies where it lay. No provider knows which of two genuine values is 
   meanwhile: keepOrRotate,
   async attempt(world) {
     const etcd = await world.etcd(world.network.etcd[0] ?? '')
-    const key = `/registry/secrets/${world.goal.namespace}/${world.goal.secret}`
+    const key = secretKey(world.goal)
     await world.meanwhile()
     const [before] = await etcd.range(key)
     await world.meanwhile()

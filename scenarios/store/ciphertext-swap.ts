@@ -47,9 +47,8 @@ kube-apiserver itself. Only aesgcm and a key management service bind a value to 
       expect: { ...UNSEALED, hardened: { kind: 'through' }, 'zero-trust': { kind: 'through' } },
     },
   ],
-  meanwhile: settleDeveloper,
+  prepare: settleDeveloper,
   async attempt(world) {
-    await world.meanwhile()
     const etcd = await world.etcd(world.network.etcd[0] ?? '', 'etcd')
     const [sealed] = await etcd.range(secretKey(world.goal))
     if (sealed !== undefined) await etcd.put(OWN_SECRET_KEY, sealed)

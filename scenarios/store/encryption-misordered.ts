@@ -22,12 +22,11 @@ async function leaveAnOldRecord(operator: Operator, { namespace, secret, canary,
   const metadata = { name: secret, namespace, creationTimestamp: '2025-01-01T00:00:00Z' }
   const data = { value: Buffer.from(canary).toString('base64') }
   const record = { apiVersion: 'v1', kind: 'Secret', metadata, data, type: 'Opaque' }
-  const key = `/registry/secrets/${namespace}/${secret}`
-  await operator.store.put({ key, value: JSON.stringify(record) })
+  await operator.store.put({ key: secretKey({ namespace, secret }), value: JSON.stringify(record) })
   if (target !== REWRITTEN) return
   // kubectl get secrets -o json | kubectl replace -f -
   const path = `/api/v1/namespaces/${namespace}/secrets/${secret}`
-  await operator.client.request({ method: 'PUT', path, body: await operator.get(path) })
+  await operator.replace(path, await operator.get(path))
 }
 
 export default scenario({
@@ -74,12 +73,13 @@ the kind of object is not listed. The configuration does not tell; etcd does.`,
       },
     },
   ],
-  meanwhile: leaveAnOldRecord,
+  async prepare(operator, goal) {
+    if (goal.variant === 'old') await leaveAnOldRecord(operator, goal)
+  },
   async attempt(world, variant) {
     const { namespace, pod } = world.goal
     if (variant === 'unlisted') return readStolenStore(world, `/registry/pods/${namespace}/${pod}`)
     if (variant === 'order') return readStolenStore(world, secretKey(world.goal))
-    await world.meanwhile()
     const etcd = await world.etcd(world.network.etcd[0] ?? '')
     return etcd.range(secretKey(world.goal))
   },
