@@ -3,6 +3,7 @@
  * attacker, good at kube-apiserver of then  --session ticket-->  kube-apiserver of now, whose bundle has lost the CA
  */
 import { secretPath } from '../../lib/attacker/reach-goal.ts'
+import { secretKey } from '../../lib/scenario/etcd-thief.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 import type { TlsVersion } from '../../lib/tls/policy.ts'
@@ -80,7 +81,6 @@ ticket key are the same. kube-apiserver takes the ticket, and verifies the certi
     operator.replaceFile(CONTROL_PLANE, BUNDLE, current)
   },
   async attempt(world, variant) {
-    const { namespace, secret } = world.goal
     const from = world.network.apiserver
     if (variant === 'ca-removed') {
       const { body } = await world.resume(
@@ -89,7 +89,7 @@ ticket key are the same. kube-apiserver takes the ticket, and verifies the certi
       )
       return [body]
     }
-    const key = Buffer.from(`/registry/secrets/${namespace}/${secret}`).toString('base64')
+    const key = Buffer.from(secretKey(world.goal)).toString('base64')
     const version = VERSIONS[variant] ?? 'TLSv1.3'
     const { body } =
       world.target === 'etcd'

@@ -1,6 +1,7 @@
 /**
  * worker-1's kubelet credential  --TLS-->  etcd (trusts etcd-ca, or by mistake the cluster's CA)
  */
+import { secretKey } from '../../lib/scenario/etcd-thief.ts'
 import { fallen } from '../../lib/scenario/footholds.ts'
 import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
@@ -70,10 +71,9 @@ export default scenario({
   ],
   async attempt(world, variant) {
     const etcd = await world.etcd(world.network.etcd[0] ?? '')
-    if (variant === 'shared-ca-read')
-      return etcd.range(`/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
+    if (variant === 'shared-ca-read') return etcd.range(secretKey(world.goal))
     if (variant === 'stock') {
-      await etcd.delete(`/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
+      await etcd.delete(secretKey(world.goal))
       return []
     }
     const { key, value } = clusterAdminBinding(world.mark)

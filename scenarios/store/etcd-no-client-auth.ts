@@ -1,6 +1,7 @@
 /**
  * stranger  --TLS without a certificate-->  etcd  --x-->  the whole cluster's state
  */
+import { secretKey } from '../../lib/scenario/etcd-thief.ts'
 import { STRANGER } from '../../lib/scenario/footholds.ts'
 import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
@@ -76,7 +77,7 @@ export default scenario({
       await etcd.put(key, value)
       return []
     }
-    const key = `/registry/secrets/${world.goal.namespace}/${world.goal.secret}`
+    const key = secretKey(world.goal)
     if (variant === 'delete') {
       await etcd.delete(key)
       return []

@@ -1,7 +1,7 @@
 /**
  * an etcd client's stolen pair  --TLS-->  etcd  --x-->  kube-apiserver believes what it reads there
  */
-import { ETCD_THIEF, NOTHING_STOLEN, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
+import { ETCD_THIEF, NOTHING_STOLEN, secretKey, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
 import { thiefOfPair, type PairName } from '../../lib/scenario/footholds.ts'
 import { isBound, putClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
@@ -59,7 +59,7 @@ below the API. Where everything is sealed and nothing else is read, the same wri
   async attempt(world, variant) {
     if (variant === 'client') return putClusterAdminBinding(world)
     const etcd = await world.etcd(world.network.etcd[0] ?? '')
-    await etcd.delete(`/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
+    await etcd.delete(secretKey(world.goal))
     return []
   },
 })

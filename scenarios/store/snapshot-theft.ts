@@ -1,6 +1,7 @@
 /**
  * a copy of etcd's data directory  --offline-->  the Secret's record
  */
+import { secretKey } from '../../lib/scenario/etcd-thief.ts'
 import { DISK_THIEF } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 import { readStolenStore } from '../../lib/attacker/stolen-store.ts'
@@ -28,6 +29,6 @@ export default scenario({
     },
   ],
   async attempt(world) {
-    return readStolenStore(world, `/registry/secrets/${world.goal.namespace}/${world.goal.secret}`)
+    return readStolenStore(world, secretKey(world.goal))
   },
 })
