@@ -56,7 +56,6 @@ export function clusterService(member: Member): Method[] {
       return create(MemberUpdateResponseSchema, { header: header(), members: listed() })
     }),
     unary(Cluster.method.memberPromote, async ({ ID }, call) => {
-      await member.requireAdmin(call)
       const promoted = await member.promote(ID, call)
       return create(MemberPromoteResponseSchema, { header: header(), members: promoted.map(listedOf) })
     }),
