@@ -226,8 +226,7 @@ export class Backend {
   async defragment(): Promise<void> {
     const { metrics } = this.#settings
     metrics?.isDefragmenting.set(1)
-    await timed(metrics?.defragment, () => this.#defragment())
-    metrics?.isDefragmenting.set(0)
+    await timed(metrics?.defragment, () => this.#defragment()).finally(() => metrics?.isDefragmenting.set(0))
   }
 
   #defragment(): Promise<void> {

@@ -296,10 +296,14 @@ export class Replicated implements Door {
       },
       receive: ({ index }, database) => storage.receive(index, database),
       restore: async ({ index }: Snapshot) => {
-        this.#options.metrics.server.snapshotApplying.set(1)
-        await storage.takeReceived(index)
-        reload()
-        this.#options.metrics.server.snapshotApplying.set(0)
+        const { snapshotApplying } = this.#options.metrics.server
+        snapshotApplying.set(1)
+        try {
+          await storage.takeReceived(index)
+          reload()
+        } finally {
+          snapshotApplying.set(0)
+        }
         appliedBefore = index
         this.#meetMembers()
       },

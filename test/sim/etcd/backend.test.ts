@@ -6,6 +6,7 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -27,6 +28,7 @@ import { BboltFile } from '../../../sim/etcd/backend/bbolt-file.ts'
 import { PageSpace } from '../../../sim/etcd/backend/page-space.ts'
 import { membershipInV2Format } from '../../../sim/etcd/backend/snap-folder.ts'
 import { WriteAheadLog } from '../../../sim/etcd/backend/write-ahead-log.ts'
+import { DiskMetrics } from '../../../sim/etcd/metrics/disk-metrics.ts'
 import { soak } from '../../fuzz/etcd-soak.ts'
 import { mutateBytes } from '../../fuzz/mutate.ts'
 import { Random } from '../../fuzz/random.ts'
@@ -552,6 +554,16 @@ t.test('backend: a snapshot is the file and its hash; a defragmented file has fo
   t.strictSame(valuesOf(again), [...values, '3401 after=it goes on'])
   t.strictSame(readdirSync(join(dataDir, 'member/snap')), ['db'])
   await again.close()
+})
+
+t.test('backend: a defragmentation that fails is not under way for ever', async (t) => {
+  const dataDir = join(t.testdir(), 'data')
+  const metrics = new DiskMetrics()
+  const { backend } = Backend.open({ ...settings(dataDir), metrics })
+  backend.startLog(METADATA)
+  mkdirSync(join(dataDir, `member/snap/db.tmp.${process.pid}`))
+  await t.rejects(backend.defragment(), { code: 'ERR_FS_EISDIR' })
+  t.match(metrics.isDefragmenting.render(), /^etcd_disk_defrag_inflight 0$/m)
 })
 
 t.test("backend: another member's db becomes its own, also where a crash came between", async (t) => {
