@@ -3,13 +3,7 @@ import { create, toBinary, type DescMessage, type MessageInitShape } from '@bufb
 import { ClusterMemberAttrSetRequestSchema, ClusterVersionSetRequestSchema } from '../../lib/etcd/internal_pb.ts'
 import { ENTRY_TYPE, encodeConfChange, voters, type RaftEntry } from '../../lib/etcd/raft-entry.ts'
 import { encodeV2Put, type RaftRequestKind } from '../../lib/etcd/raft-request.ts'
-import {
-  CompactionRequestSchema,
-  LeaseCheckpointRequestSchema,
-  LeaseRevokeRequestSchema,
-  ResponseHeaderSchema,
-  type ResponseHeader,
-} from '../../lib/etcd/rpc_pb.ts'
+import { CompactionRequestSchema, ResponseHeaderSchema, type ResponseHeader } from '../../lib/etcd/rpc_pb.ts'
 import { Applier } from './apply/applier.ts'
 import { State } from './apply/state.ts'
 import { authInfoOf, type AuthInfo } from './auth/auth-info.ts'
@@ -29,6 +23,7 @@ import { Replicated } from './consensus/replicated.ts'
 import { RequestIds } from './consensus/request-ids.ts'
 import type { Call } from './grpc/call.ts'
 import { LeaseClock } from './lease/lease-clock.ts'
+import { LeaseExpiry } from './lease/lease-expiry.ts'
 import { LeaseKeeper } from './lease/lease-keeper.ts'
 import { log } from './log.ts'
 import { Quota } from './maintenance/quota.ts'
@@ -85,8 +80,6 @@ const DEFAULTS = {
 /** --auth-token-ttl */
 const TOKEN_TTL_MS = 300_000
 
-const LEASE_TICK_MS = 500
-
 export class Member {
   readonly settings: Required<MemberSettings>
   readonly state: State
@@ -106,7 +99,7 @@ export class Member {
   readonly #leader: LeaderLink
   /** While the log is read at start there is no door yet. */
   #term = (): number => 0
-  readonly #timer: NodeJS.Timeout
+  readonly #expiry: LeaseExpiry
   #isClosed = false
 
   constructor(given: MemberSettings) {
@@ -152,8 +145,9 @@ export class Member {
     this.leases = new LeaseKeeper({ door, clock, leases: state.leases, leader: this.#leader })
     this.#term = () => this.door.status.term
     this.door.onLeadership((leads) => (leads ? this.clock.promote() : this.clock.demote()))
-    this.#timer = setInterval(() => void this.#tick().catch(() => {}), LEASE_TICK_MS)
-    this.#timer.unref()
+    const { checkpointsLeases } = settings
+    const expired = this.metrics.server.leasesExpired
+    this.#expiry = new LeaseExpiry({ door, clock, auth: state.auth, expired, checkpointsLeases })
   }
 
   #count(): void {
@@ -323,30 +317,10 @@ export class Member {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    clearInterval(this.#timer)
+    this.#expiry.close()
     this.door.close()
     this.#leader.close()
     await this.backend.close()
-  }
-
-  async #tick(): Promise<void> {
-    const { auth } = this.state
-    // With auth on, root's rights are needed to revoke what others wrote: the member has them (auth/store.go, WithRoot).
-    const info: AuthInfo | undefined = auth.enabled ? { username: 'root', revision: auth.revision } : undefined
-    const ask = <Desc extends DescMessage>(kind: RaftRequestKind, schema: Desc, init: MessageInitShape<Desc>): void => {
-      const request = create(schema, init)
-      void this.door.propose({ kind, body: toBinary(schema, request), request, info }).catch(() => {})
-    }
-    const expired = this.clock.expired()
-    if (expired.length > 0) await this.door.ensureLeadership()
-    this.metrics.server.leasesExpired.inc(expired.length)
-    for (const ID of expired) ask('leaseRevoke', LeaseRevokeRequestSchema, { ID })
-    if (!this.settings.checkpointsLeases) return
-    const checkpoints = this.clock.dueCheckpoints().map(({ id, remainingSeconds }) => ({
-      ID: id,
-      remainingTTL: remainingSeconds,
-    }))
-    if (checkpoints.length > 0) ask('leaseCheckpoint', LeaseCheckpointRequestSchema, { checkpoints })
   }
 }
 

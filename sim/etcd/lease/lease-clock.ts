@@ -4,8 +4,13 @@ import type { Lease, LeaseListener, Leases } from './leases.ts'
 /** How much of a long lease may be lost with a leader (server/lease/lessor.go, defaultLeaseCheckpointInterval). */
 const CHECKPOINT_INTERVAL_MS = 5 * 60_000
 
+/** How long until one that has ended is told of again, as its revocation may have failed (defaultExpiredleaseRetryInterval). */
+const EXPIRED_AGAIN_MS = 3000
+
 interface Deadline {
   endsAtMs: number
+  /** When it is told of as expired. */
+  expiryAtMs: number
   checkpointAtMs: number
 }
 
@@ -65,9 +70,16 @@ export class LeaseClock implements LeaseListener {
     return deadline ? deadline.endsAtMs - this.#now() : Number.POSITIVE_INFINITY
   }
 
-  expired(): bigint[] {
+  /** Those that have ended, for whoever revokes them; one that is still there later is due again. */
+  dueExpired(): bigint[] {
     const now = this.#now()
-    return [...this.#deadlines].flatMap(([id, { endsAtMs }]) => (endsAtMs <= now ? [id] : []))
+    const due: bigint[] = []
+    for (const [id, deadline] of this.#deadlines) {
+      if (deadline.expiryAtMs > now) continue
+      deadline.expiryAtMs = now + EXPIRED_AGAIN_MS
+      due.push(id)
+    }
+    return due
   }
 
   /** What is left of the leases whose time has come to be told to the other members; each is due again later. */
@@ -94,6 +106,7 @@ export class LeaseClock implements LeaseListener {
     const isLong = endsAtMs - now > CHECKPOINT_INTERVAL_MS
     this.#deadlines.set(id, {
       endsAtMs,
+      expiryAtMs: endsAtMs,
       checkpointAtMs: isLong ? now + CHECKPOINT_INTERVAL_MS : Number.POSITIVE_INFINITY,
     })
   }

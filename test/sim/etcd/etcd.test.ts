@@ -20,12 +20,15 @@ import { methods } from '../../../sim/etcd/grpc/methods.ts'
 import type { StreamMethod, UnaryMethod } from '../../../sim/etcd/grpc/method.ts'
 import { AutoCompaction } from '../../../sim/etcd/compaction/auto-compaction.ts'
 import { compactionRuleOf, type CompactionRule } from '../../../sim/etcd/compaction/rules.ts'
+import type { Proposal } from '../../../sim/etcd/consensus/door.ts'
 import type { LeaderLink } from '../../../sim/etcd/consensus/leader-link.ts'
 import { ERRORS } from '../../../sim/etcd/errors.ts'
 import { LeaseClock } from '../../../sim/etcd/lease/lease-clock.ts'
 import { encodeRenewal, encodeTimeToLiveQuestion } from '../../../sim/etcd/lease/lease-http.ts'
+import { LeaseExpiry } from '../../../sim/etcd/lease/lease-expiry.ts'
 import { LeaseKeeper } from '../../../sim/etcd/lease/lease-keeper.ts'
 import { Leases } from '../../../sim/etcd/lease/leases.ts'
+import { Counter } from '../../../sim/etcd/metrics/series.ts'
 import { checkTxn } from '../../../sim/etcd/mvcc/check-requests.ts'
 import { range, txn } from '../../../sim/etcd/mvcc/requests.ts'
 import { Batch, keyBytes, keyText, Store } from '../../../sim/etcd/mvcc/store.ts'
@@ -228,19 +231,91 @@ t.test('lease: raised, renewed, expired', async (t) => {
     [1n, 4n, 2n],
   )
   now = 2000
-  t.strictSame(clock.expired(), [1n])
+  t.strictSame(clock.dueExpired(), [1n])
+  now = 4999
+  t.strictSame(clock.dueExpired(), [], 'whoever revokes it has 3 s')
   t.equal(clock.renew(1n), undefined, 'one that has ended is not renewed')
   now = 5000
+  t.strictSame(clock.dueExpired(), [1n], 'it is there yet')
   t.equal(clock.renew(2n), 12n)
   t.equal(clock.renew(3n), undefined)
   t.equal(clock.remainingMs(2n), 12_000)
   leases.remove(1n)
   now = 16_999
-  t.strictSame(clock.expired(), [4n])
+  t.strictSame(clock.dueExpired(), [4n])
   now = 17_000
-  t.strictSame(clock.expired(), [4n, 2n])
+  t.strictSame(clock.dueExpired(), [2n])
+  now = 30_000
   clock.demote()
-  t.strictSame(clock.expired(), [], 'who does not lead does not count')
+  t.strictSame(clock.dueExpired(), [], 'who does not lead does not count')
+})
+
+t.test('lease: what has ended is counted once it is revoked, and asked for again where that failed', async (t) => {
+  const lessor = (ensureLeadership: () => Promise<void> = () => Promise.resolve()) => {
+    const clockwork = { now: 0 }
+    const leases = new Leases()
+    const clock = new LeaseClock(leases, () => clockwork.now)
+    const expired = new Counter('expired', 'Leases that have ended.')
+    const asked: { body: string; answer: (error?: Error) => void }[] = []
+    const propose = ({ body }: Proposal): Promise<undefined> =>
+      new Promise((resolve, reject) =>
+        asked.push({
+          body: Buffer.from(body).toString('hex'),
+          answer: (error) => (error ? reject(error) : resolve(undefined)),
+        }),
+      )
+    const auth = { enabled: false, revision: 0n }
+    const door = { propose, ensureLeadership }
+    const expiry = new LeaseExpiry({ door, clock, auth, expired, checkpointsLeases: false })
+    t.teardown(() => expiry.close())
+    clock.promote()
+    leases.grant(4n, 10n)
+    clockwork.now = 10_000
+    return { clockwork, leases, expiry, asked, counted: () => expired.render().split('\n').at(-2) }
+  }
+  const silent = lessor()
+  await silent.expiry.tick()
+  await silent.expiry.tick()
+  t.strictSame(
+    silent.asked.map(({ body }) => body),
+    ['0804'],
+    'while nothing commits it is asked for once',
+  )
+  t.equal(silent.counted(), 'expired 0')
+  const written = t.capture(process.stderr, 'write')
+  silent.asked[0]!.answer(new Error('etcdserver: request timed out'))
+  await new Promise((resolve) => setImmediate(resolve))
+  t.match(JSON.parse(String(written()[0]?.args[0])), {
+    level: 'warn',
+    msg: 'failed to revoke lease',
+    'lease-id': '0000000000000004',
+    error: /timed out/,
+  })
+  silent.clockwork.now = 13_000
+  await silent.expiry.tick()
+  t.equal(silent.asked.length, 2)
+  silent.leases.remove(4n)
+  silent.asked[1]!.answer()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(silent.counted(), 'expired 1')
+
+  let questions = 0
+  let answer = (): void => {}
+  const paused = lessor(() => {
+    questions += 1
+    return new Promise((resolve) => (answer = resolve))
+  })
+  const first = paused.expiry.tick()
+  paused.clockwork.now = 20_000
+  await paused.expiry.tick()
+  answer()
+  await first
+  t.equal(questions, 1, 'one tick at a time')
+  t.equal(paused.asked.length, 1)
+
+  const deposed = lessor(() => Promise.reject(new Error('etcdserver: leader changed')))
+  await t.rejects(deposed.expiry.tick(), { message: 'etcdserver: leader changed' })
+  t.strictSame([deposed.asked.length, deposed.counted()], [0, 'expired 0'])
 })
 
 t.test('lease: who does not lead asks the leader', async (t) => {
