@@ -44,9 +44,14 @@ export class FrameReader {
 
 /** One frame, unmasked, as a server sends it. */
 export function serverFrame(opcode: number, payload: Buffer): Buffer {
+  return frameOf({ opcode, fin: true, payload }, false)
+}
+
+/** One frame; a client's says that it is masked, and the key may be zero (section 5.3). */
+export function frameOf({ opcode, fin, payload }: Frame, isMasked: boolean): Buffer {
   const { length } = payload
   const head = Buffer.alloc(length < 126 ? 2 : length < 0x10000 ? 4 : 10)
-  head[0] = 0x80 | opcode
+  head[0] = (fin ? 0x80 : 0) | opcode
   if (length < 126) head[1] = length
   else if (length < 0x10000) {
     head[1] = 126
@@ -55,7 +60,9 @@ export function serverFrame(opcode: number, payload: Buffer): Buffer {
     head[1] = 127
     head.writeUIntBE(length, 4, 6)
   }
-  return Buffer.concat([head, payload])
+  if (!isMasked) return Buffer.concat([head, payload])
+  head[1] = (head[1] ?? 0) | 0x80
+  return Buffer.concat([head, Buffer.alloc(4), payload])
 }
 
 /** Whole messages: data frames, continued ones joined. */

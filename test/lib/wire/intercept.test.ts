@@ -1,14 +1,20 @@
 import t from 'tap'
 import { once } from 'node:events'
-import { request as httpsRequest } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { createServer as createHttps, request as httpsRequest } from 'node:https'
 import { connect, createServer as createTcp, type Server, type Socket } from 'node:net'
 import { connect as connectTls, createServer as createTls, type TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
+import type { ExecSession } from '../../../lib/kube/exec-session.ts'
+import { acceptSpdyExec, openSpdyExec } from '../../../lib/kube/exec-spdy.ts'
+import { acceptExec, execOverWebSocket } from '../../../lib/kube/exec-websocket.ts'
 import { dialTls } from '../../../lib/tls/dial.ts'
 import { answerExec } from '../../../lib/wire/answer-exec.ts'
 import { answerHttp, type HttpQuestion } from '../../../lib/wire/answer-http.ts'
+import { changeStreams } from '../../../lib/wire/change-streams.ts'
 import { Wire } from '../../../lib/wire/control.ts'
 import { intercept, type InterceptOptions, type Interceptor } from '../../../lib/wire/intercept.ts'
+import { FrameReader, frameOf } from '../../../lib/wire/websocket-frames.ts'
 import { issue } from '../../../lib/x509/issue.ts'
 
 // An octet of this test file's own.
@@ -265,6 +271,107 @@ t.test('answers exec in the place of a kubelet', async (t) => {
     'POST /exec HTTP/1.1\r\nHost: x\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n',
   )
   t.match(refused, /^HTTP\/1\.1 400 Bad Request/)
+})
+
+/** A kubelet of three words: greets, repeats what is typed, and says how it ended. Speaks SPDY and WebSocket. */
+const remoteCommand = (): Server => {
+  const server = createHttps({ cert: ofServer.certificate, key: ofServer.privateKey })
+  const serveExec = async (session: ExecSession): Promise<void> => {
+    session.write('stdout', Buffer.from('the truth\n'))
+    for await (const bytes of session.stdin) {
+      session.write('stdout', bytes)
+      if (bytes.includes('\n')) break
+    }
+    session.end({ metadata: {}, status: 'Success' })
+  }
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (request.headers.upgrade === 'websocket') return acceptExec(request, socket, head, (one) => void serveExec(one))
+    const protocol = 'v4.channel.k8s.io'
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
+    )
+    const wants = { stdin: true, stdout: true, stderr: true, tty: false }
+    acceptSpdyExec(socket, protocol, wants, (one) => void serveExec(one))
+  })
+  return server
+}
+
+t.test('changes what exec types and prints, over SPDY and over WebSocket, to any length', async (t) => {
+  await serve(t, remoteCommand())
+  const interceptor = await onPath(t, {
+    onward: { ...onward, tls: {} },
+    pass: changeStreams((stream, bytes) => {
+      if (stream === 'stdin') return Buffer.from(String(bytes).replace('ls', 'rm -rf /'))
+      return stream === 'stdout' ? Buffer.from(String(bytes).replace('truth', 'lie')) : bytes
+    }),
+  })
+
+  const heard: string[] = []
+  const upgrade = httpsRequest({
+    createConnection: dialVictimTls,
+    method: 'POST',
+    path: '/exec/ns/pod/c?command=sh&input=1&output=1',
+    headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+  })
+  upgrade.end()
+  const [, spdy]: [IncomingMessage, Socket] = (await once(upgrade, 'upgrade')) as never
+  const client = openSpdyExec(spdy, {
+    protocol: 'v4.channel.k8s.io',
+    stdin: true,
+    stdout: true,
+    stderr: true,
+    tty: false,
+    onBytes: (stream, bytes) => heard.push(`${stream} ${String(bytes)}`),
+  })
+  client.stdin?.write(Buffer.from('ls\n'))
+  t.match(await client.status, { status: 'Success' }, 'what is not changed passes')
+  client.close()
+  t.strictSame(heard, ['stdout the lie\n', 'stdout rm -rf /\n'])
+
+  const overWebSocket = await execOverWebSocket({
+    socket: dialVictimTls(),
+    host: FACE,
+    path: '/exec/ns/pod/c?command=sh&input=1&output=1',
+    stdin: 'ls\n',
+  })
+  t.equal(overWebSocket.stdout.toString(), 'the lie\nrm -rf /\n')
+  t.match(overWebSocket.status, { status: 'Success' })
+  t.ok(
+    interceptor.loot().some((piece) => String(piece) === 'the truth\nrm -rf /\n'),
+    'kept as it came',
+  )
+})
+
+t.test('a frame that comes byte by byte is changed when it is whole; what is no exec passes', (t) => {
+  const passed = (
+    way: 'toCallee' | 'toCaller',
+    bytes: Buffer,
+    connection: object,
+    pass: ReturnType<typeof changeStreams>,
+  ): Buffer => Buffer.concat(Array.from(bytes, (byte) => pass(way, Buffer.from([byte]), connection as never)))
+  const pass = changeStreams((stream, bytes) => Buffer.from(`${stream} of ${bytes.length}`))
+  const head = Buffer.from(
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n',
+  )
+  const said = (payload: string): Buffer => frameOf({ opcode: 2, fin: true, payload: Buffer.from(payload) }, false)
+  const channels = {}
+  t.strictSame(
+    passed('toCaller', Buffer.concat([head, said('\u0001hello'), said('\u0001'), said('\u00ffx')]), channels, pass),
+    Buffer.concat([head, said('\u0001stdout of 5'), said('\u0001'), said('\u00ffx')]),
+  )
+  const typed = frameOf({ opcode: 2, fin: true, payload: Buffer.from('\0ls') }, true)
+  t.strictSame(new FrameReader().push(passed('toCallee', typed, channels, pass)), [
+    { opcode: 2, fin: true, payload: Buffer.from('\0stdin of 2') },
+  ])
+  for (const other of [
+    'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\u0082\u0003\u0001hi',
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: SPDY/3.1\r\n\r\n\u0080\u0003\0\u0001\0\0\0\u0018no header block and more',
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n\r\n\u0082\u0003\u0001hi',
+  ]) {
+    const bytes = Buffer.from(other, 'latin1')
+    t.strictSame(passed('toCaller', bytes, {}, pass), bytes)
+  }
+  t.end()
 })
 
 t.test('lets no listener be placed off the loopback interface', async (t) => {
