@@ -113,8 +113,8 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
       }
     },
     readAsUser: (path) => onMachine(path, (real) => readFile(real)),
-    writeAsUser: async (path, text) =>
-      (await onMachine(path, (real) => writeFile(real, text).then(() => true))) ?? false,
+    writeAsUser: async (path, content) =>
+      (await onMachine(path, (real) => writeFile(real, content).then(() => true))) ?? false,
   }
 }
 

@@ -116,7 +116,7 @@ export interface World {
   /** A file of the machine that the attacker is a user of, by its path on that machine. */
   readAsUser(path: string): Promise<Buffer | undefined>
   /** Puts a file on the machine that the attacker is a user of, or root of; the system's word is noted where it may not. */
-  writeAsUser(path: string, text: string): Promise<boolean>
+  writeAsUser(path: string, content: string | Uint8Array): Promise<boolean>
   /** Connects to the container runtime's socket of that machine; undefined where the system does not let this user. */
   runtime(): Promise<RuntimeThief | undefined>
   /** What the system shows this user of another process; its word is noted where it does not. Undefined for one that is gone. */

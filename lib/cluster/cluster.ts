@@ -20,7 +20,7 @@ import { dumpCore } from './core-dump.ts'
 import { createObjects } from './create-objects.ts'
 import { mint, type MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
-import { Operator } from './operator.ts'
+import { Operator, type ListFacts } from './operator.ts'
 import { leadersRenewed, waitUntilReady, type ReadyOptions } from './ready.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Site } from './site.ts'
@@ -233,15 +233,15 @@ export class Cluster {
   }
 
   /** Puts all that was minted on the posture's revocation lists; without a list there is nowhere to write it. */
-  async #revokeMinted(): Promise<void> {
+  async #revokeMinted({ names, isOverdue }: ListFacts): Promise<void> {
     const { pki, posture } = this.#parts
     const { revocationList } = await import('../x509/odd.ts')
-    const now = new Date()
-    const validity = { thisUpdate: now, nextUpdate: new Date(now.getTime() + DAY_MS) }
+    const thisUpdateMs = Date.now() - (isOverdue ? 2 * DAY_MS : 0)
+    const validity = { thisUpdate: new Date(thisUpdateMs), nextUpdate: new Date(thisUpdateMs + DAY_MS) }
     for (const { signedBy, file, on } of posture.pki.revocationLists) {
       const signer = pki.authorities.get(signedBy)
       if (!signer) throw new Error(`[pki_authority] ${signedBy}: posture ${posture.name} has no such authority`)
-      const list = pemBlocks(await revocationList(signer, this.#minted, validity))[0]!.der
+      const list = pemBlocks(await revocationList(signer, names === 'nobody' ? [] : this.#minted, validity))[0]!.der
       for (const { name } of posture.hosts.filter(({ role }) => role === on))
         writeFileSync(join(this.hostFolder(name), file), list)
     }
@@ -327,7 +327,7 @@ export class Cluster {
       folderOf: (name) => this.hostFolder(name),
       watch: (pid) => this.watch(pid),
       mint: (wanted) => this.mint(wanted),
-      revoke: () => this.#revokeMinted(),
+      revoke: (list) => this.#revokeMinted(list),
       store: () => ({
         endpoints: this.#urlsOf('kube-apiserver', 'etcd-servers'),
         ...keyPairIn(join(folder, 'pki'), 'apiserver-etcd-client'),

@@ -44,7 +44,7 @@ export interface OperatorOptions {
   /** Tells the janitor of a process that must not outlive the run. */
   watch?: (pid: number) => void
   /** Puts every certificate that somebody got who should not have it on the lists that the cluster keeps, if it keeps any. */
-  revoke?: () => Promise<void>
+  revoke?: (list: ListFacts) => Promise<void>
   /** Has a certificate made, as an administrator who runs the cluster's CA can. */
   mint?: (wanted: MintedCertificate) => Promise<KeyPair>
 }
@@ -53,6 +53,14 @@ const POD_DEADLINE_MS = 8000
 const OBJECT_DEADLINE_MS = 5000
 const STORE_TIMEOUT_MS = 2000
 const POLL_MS = 40
+
+/** What a revocation list says. */
+export interface ListFacts {
+  /** Without it all certificates that somebody got who should not have them. */
+  names?: 'nobody'
+  /** Its successor was due yesterday. */
+  isOverdue?: true
+}
 
 export class Operator {
   readonly client: KubeClient
@@ -251,9 +259,9 @@ export class Operator {
   }
 
   /** An administrator reports stolen keys. */
-  async revoke(): Promise<void> {
+  async revoke(list: ListFacts = {}): Promise<void> {
     if (this.#options.revoke === undefined) throw new Error('[operator_revoke] this operator keeps no lists')
-    return this.#options.revoke()
+    return this.#options.revoke(list)
   }
 
   /** `kubectl proxy`, until the goal is taken away: whoever reaches it is the administrator. */

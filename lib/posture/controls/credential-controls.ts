@@ -5,6 +5,7 @@ import type { Posture } from '../posture.ts'
 
 const OWNER_ONLY = '0600'
 const EVERYBODY = '0644'
+const EVERYBODY_WRITES = '0666'
 const OTHERS_READ = 0o004
 
 /** A file of pki.yaml that holds a key: where its mode is set, and what CIS says of it. */
@@ -76,6 +77,15 @@ export const CREDENTIAL_CONTROLS: readonly Control[] = [
   },
   ...KEY_FILES.map(fileMode),
   {
+    id: 'revocation-list-file-mode',
+    title: `etcd's revocation lists are writable by their owner alone`,
+    cis: ['1.1.20'],
+    layer: 'os',
+    files: ['pki.yaml'],
+    weaken: (posture) => withListModes(posture, EVERYBODY_WRITES),
+    restore: (posture) => withListModes(posture, undefined),
+  },
+  {
     id: 'kubeconfig-server-verification',
     title: `kubelets, controllers and administrators verify kube-apiserver's certificate`,
     layer: 'cert-verify',
@@ -94,6 +104,14 @@ export const CREDENTIAL_CONTROLS: readonly Control[] = [
 /** The modes that hold for every file without one of its own. */
 function withModes(posture: Posture, mode: string): Posture {
   return withPki(withPki(posture, ['modes', 'key'], mode), ['modes', 'kubeconfig'], mode)
+}
+
+function withListModes(posture: Posture, mode: string | undefined): Posture {
+  const lists = posture.pki.revocationLists
+  return lists.reduce(
+    (changed, { name }) => withPki(changed, ['revocationLists', name, 'modes', 'certificate'], mode),
+    posture,
+  )
 }
 
 /** One file whose mode differs from all others'. */

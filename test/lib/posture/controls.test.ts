@@ -23,9 +23,9 @@ const NOT_THERE: Readonly<Record<string, string>> = {
   'encrypted requestheader-allowed-names': 'it has no front proxy',
   'encrypted front-proxy-client-key-file-mode': 'it has no front proxy',
   ...Object.fromEntries(
-    ['open', 'encrypted', 'kubeadm', 'hardened'].map((name) => [
-      `${name} etcd-client-allowed-hostname`,
-      'no certificate of its names a host for it',
+    ['open', 'encrypted', 'kubeadm', 'hardened'].flatMap((name) => [
+      [`${name} etcd-client-allowed-hostname`, 'no certificate of its names a host for it'],
+      [`${name} revocation-list-file-mode`, 'it has no list'],
     ]),
   ),
   'open kubeconfig-server-verification': 'its kubeconfigs say http://',
@@ -39,6 +39,7 @@ const NOT_HARDENED = [
   'network-separation',
   'etcd-client-allowed-hostname',
   'etcd-client-crl-file',
+  'revocation-list-file-mode',
   'dedicated-etcd-peer-ca',
   'etcd-peer-allowed-cn',
   'encryption-bound-to-key',
@@ -122,7 +123,7 @@ const DROPPED: Readonly<Record<string, readonly string[]>> = {
   'etcd-trusted-ca-file': ['etcd (etcd-1): - --trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
   'etcd-peer-client-cert-auth': ['etcd (etcd-1): - --peer-client-cert-auth=true'],
   'etcd-peer-trusted-ca-file': ['etcd (etcd-1): - --peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt'],
-  ...Object.fromEntries(NOT_HARDENED.map((id) => [id, []])),
+  ...Object.fromEntries(NOT_HARDENED.filter((id) => !id.endsWith('-file-mode')).map((id) => [id, []])),
   'etcd-peer-auto-tls': [
     'etcd (etcd-1): - --peer-cert-file=/etc/kubernetes/pki/etcd/peer.crt',
     'etcd (etcd-1): - --peer-key-file=/etc/kubernetes/pki/etcd/peer.key',
@@ -303,6 +304,7 @@ t.test('zero-trust holds what hardened does without', async (t) => {
     'network-separation': [], // left off in every shipped posture, so that each control shows what it does by itself
     'etcd-client-allowed-hostname': [' - --client-cert-allowed-hostname=etcd-client.kubernetes.local'],
     'etcd-client-crl-file': [' - --client-crl-file=/etc/kubernetes/pki/etcd/clients.crl'],
+    'revocation-list-file-mode': [' + modes:', ' + certificate: "0666"'],
     'dedicated-etcd-peer-ca': [' + sameAs: etcd-ca'],
     'etcd-peer-allowed-cn': [' - --peer-cert-allowed-cn=etcd-peer'],
     'encryption-bound-to-key': [' - - aesgcm:', ' + - secretbox:'],
