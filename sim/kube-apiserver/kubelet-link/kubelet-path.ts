@@ -22,12 +22,12 @@ export function nodeOf(pod: KubeObject): string {
 
 export type Stream = 'exec' | 'attach' | 'portforward'
 
-/** Path and query, the query in alphabetic order as Go encodes it. Throws a 400 Status for a container that is not there. */
+/** Path and query, the query in alphabetic order as Go encodes it. Throws a 400 Status for a container or port that is none. */
 export function streamPath(pod: KubeObject, stream: Stream, query: URLSearchParams): string {
   const { namespace = '', name = '' } = pod.metadata
   if (stream === 'portforward') {
-    const ports = query.getAll('ports').join(',')
-    return withQuery(`/portForward/${namespace}/${name}`, ports === '' ? [] : [['port', ports]])
+    const ports = query.getAll('ports').flatMap(portsIn)
+    return withQuery(`/portForward/${namespace}/${name}`, ports.length === 0 ? [] : [['port', ports.join(',')]])
   }
   const container = containerOf(pod, query.get('container') ?? '')
   const parameters: [string, string][] =
@@ -41,6 +41,16 @@ export function streamPath(pod: KubeObject, stream: Stream, query: URLSearchPara
     if (isTrue(query.get(asked))) parameters.push([sent, '1'])
   }
   return withQuery(`/${stream}/${namespace}/${name}/${container}`, parameters)
+}
+
+/** Convert_Slice_string_To_Slice_int32 of pkg/apis/core/v1/conversion.go: numbers of 16 bits, by commas. */
+function portsIn(text: string): number[] {
+  return text.split(',').map((each) => {
+    const isNumber = /^\d+$/.test(each)
+    if (isNumber && Number(each) <= 0xffff) return Number(each)
+    const why = isNumber ? 'value out of range' : 'invalid syntax'
+    throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${JSON.stringify(each)}: ${why}`)
+  })
 }
 
 /** As streamPath, for a Pod's log. Throws a 422 Status for numbers that are none. */

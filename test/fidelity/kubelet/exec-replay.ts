@@ -1,15 +1,17 @@
 /**
- * Puts the recorded exec, attach and port-forward calls to our kubelet, byte by byte: WebSocket frames and SPDY frames are read
+ * Puts the recorded exec, attach and port-forward calls to our kubelet, alone or behind kube-apiserver's link, byte by byte: WebSocket frames and SPDY frames are read
  * here by hand, so that what is compared is what was on the wire.
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Socket } from 'node:net'
+import type { Server } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { HeaderReader, HeaderWriter } from '../../../lib/kube/spdy-headers.ts'
 import type { KubeObject } from '../../../lib/kube/object.ts'
 import { packageRoot } from '../../../lib/settings/package-root.ts'
 import { KubeletWorld, recordedPods, type RunningKubelet } from '../../sim/kubelet/kubelet-world.ts'
+import { execFront, portOf } from './exec-front.ts'
 import { parseAnswer } from './raw-http.ts'
 import { mayReview, RecordedIdentities } from './recorded-identities.ts'
 
@@ -58,6 +60,7 @@ export class ExecReplay {
   readonly #world = new KubeletWorld()
   readonly #identities = new RecordedIdentities()
   #kubelet: RunningKubelet | undefined
+  #front: Server | undefined
 
   async start(): Promise<this> {
     await this.#world.start(this.#identities.clientCa)
@@ -72,16 +75,23 @@ export class ExecReplay {
         return status?.phase === 'Running' || undefined
       }, `${path} runs`)
     }
+    const { clientCertificateData: cert, clientKeyData: key } = this.#identities.certificate('super-admin')
+    this.#front = await execFront(this.#kubelet.port, { cert, key }, Object.values(recordedPods()))
     return this
   }
 
   stop(): void {
+    this.#front?.closeAllConnections()
+    this.#front?.close()
     this.#world.stop()
   }
 
   async replay(row: ExecRow): Promise<ExecRow> {
     const user = row.as === undefined ? {} : this.#identities.certificate(row.as)
-    const socket = await this.#world.clientAs(this.#kubelet!.port, user).connect()
+    const isAsked = row.path.startsWith('/api/')
+    const socket = isAsked
+      ? connect(portOf(this.#front!), '127.0.0.1')
+      : await this.#world.clientAs(this.#kubelet!.port, user).connect()
     const staysOpen = row.frames?.some((frame) => 'stillOpenAfterSeconds' in frame)
     const wire = new Wire(socket, staysOpen ? QUIET_MS : DEADLINE_MS)
     socket.write(head(row))

@@ -53,6 +53,15 @@ t.test('the kubelet path of a stream', async (t) => {
   )
   t.equal(streamPath(one, 'exec', query('stdout=false&stderr=0')), '/exec/a/p/c')
   t.equal(streamPath(one, 'portforward', query('ports=80&ports=81')), '/portForward/a/p?port=80%2C81')
+  for (const [ports, why] of [
+    ['ports=80,x', 'parsing "x": invalid syntax'],
+    ['ports=', 'parsing "": invalid syntax'],
+    ['ports=80&ports=65536', 'parsing "65536": value out of range'],
+  ] as const) {
+    t.throws(() => streamPath(one, 'portforward', query(ports)), {
+      message: `cannot convert to []int32: strconv.ParseUint: ${why}`,
+    })
+  }
   t.equal(logPath(two, query('container=init&follow=true')), '/containerLogs/a/p/init?follow=true')
   t.strictSame(
     refused(() => streamPath(two, 'attach', query(''))),
