@@ -14,8 +14,8 @@ import type { Outcome } from './outcome.ts'
 import type { Staged, Variant } from './scenario.ts'
 import { newCanary, stage, unstage } from './stage.ts'
 
-/** Who bars the way to the store bars it for all that lead: they are given time before the next act. */
-const ETCD_PORT = 2379
+/** Who bars the way to the store, or between its members, bars it for all that lead: they are given time before the next act. */
+const ETCD_PORTS: readonly unknown[] = [2379, 2380]
 
 export async function act(
   cluster: Cluster,
@@ -89,7 +89,7 @@ export async function act(
       tapped: stands.on === 'tap' ? stands.link : undefined,
     }
     const outcome = await conclude(cluster, variant, acted)
-    const barredStore = [disturbed, diverted].some((link) => link?.port === ETCD_PORT)
+    const barredStore = [disturbed, diverted].some((link) => ETCD_PORTS.includes(link?.port))
     if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) {
       await cluster.wire.undivert(diverted)

@@ -1,0 +1,97 @@
+/**
+ * worker-2's kubelet  --TLS-->  X  kube-apiserver
+ * etcd-1  --TLS-->  X  etcd-2, etcd-3
+ */
+import type { LinkName } from '../../lib/attacker/foothold.ts'
+import type { Operator } from '../../lib/cluster/operator.ts'
+import { onPathWith } from '../../lib/scenario/footholds.ts'
+import type { Service } from '../../lib/scenario/goal.ts'
+import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
+import type { Fault } from '../../lib/wire/fault.ts'
+
+const KUBELET: LinkName = { from: 'worker-2', to: 'control-plane-1' }
+const PEERS: LinkName = { port: 2380 }
+const PEERS_OF_ONE: LinkName = { to: 'etcd-1', port: 2380 }
+
+const FROZEN: readonly Fault[] = [
+  { kind: 'freeze', direction: 'toCallee' },
+  { kind: 'freeze', direction: 'toCaller' },
+]
+const [ON, ONCE] = ['for as long as it takes', 'for a moment']
+
+/** A kubelet that hears of a Pod starts it within tenths of a second; one that was cut off needs a moment to dial again. */
+const UNHEARD_MS = 1500
+const HEARD_MS = 8000
+/** Longer than members take to elect another leader, and long enough for a busy machine to do so. */
+const UNSERVED_MS = 5000
+const PAUSE_MS = 100
+
+const THROUGH: Expectation = { kind: 'through' }
+const EVERYWHERE = { open: THROUGH, encrypted: THROUGH, kubeadm: THROUGH, hardened: THROUGH, 'zero-trust': THROUGH }
+
+async function heardOfNewPod(operator: Operator, goal: Staged): Promise<Service | undefined> {
+  await operator.startCourier(goal)
+  const deadlineMs = goal.target === ON ? UNHEARD_MS : HEARD_MS
+  const isRunning = await operator.waitForPod(goal.namespace, `courier-of-${goal.pod}`, deadlineMs).then(
+    () => true,
+    () => false,
+  )
+  return isRunning ? { by: 'kubelet', text: 'a Pod that was bound since runs' } : undefined
+}
+
+/** `etcdctl put`, at whichever member takes it. */
+async function stored(operator: Operator, { secret, canary }: Staged): Promise<Service | undefined> {
+  const key = `/range/notes/${secret}`
+  for (const end = performance.now() + UNSERVED_MS; performance.now() < end;) {
+    try {
+      await operator.store.put({ key, value: canary })
+      await operator.store.deleteRange({ key })
+      return { by: 'etcd', text: 'a quorum took what was put' }
+    } catch {
+      // No leader for the moment, or none any more: the end tells.
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    }
+  }
+  return undefined
+}
+
+export default scenario({
+  title: 'Drop packets politely',
+  story: `Somebody on the path lets every byte lie. He reads nothing and forges nothing, and no certificate is asked about it: a kubelet that
+hears nothing goes on with what it knew, and members of etcd that do not hear of each other take no more writes. Against that there is no
+cipher, but redundancy: with the way to one member alone he stops nobody, as the others elect one of themselves.`,
+  refs: ['kubernetes.io/docs/concepts/architecture/nodes/ (heartbeats)', 'etcd.io/docs/v3.6/op-guide/failures/'],
+  attack: ['T1499', 'T1565.002'],
+  variants: [
+    {
+      id: 'kubelet',
+      title: `a kubelet's way to the API: a view that grows stale`,
+      foothold: onPathWith('nothing but the path', KUBELET, {}),
+      goal: { deny: 'a Pod that its kubelet does not hear of', node: 'worker-2', asked: heardOfNewPod },
+      target: ON,
+      expect: EVERYWHERE,
+      twin: { through: { target: ONCE } },
+    },
+    {
+      id: 'quorum',
+      title: `the ways between etcd's members: nobody stores anything`,
+      foothold: onPathWith('nothing but the path', PEERS, {}),
+      goal: { deny: 'an administrator whose write no quorum takes', asked: stored },
+      target: ON,
+      etcdMembers: 3,
+      expect: EVERYWHERE,
+      twin: { through: { foothold: onPathWith('the path to one member', PEERS_OF_ONE, {}) } },
+    },
+  ],
+  /** The Secret that a Pod of the kubelet's is to mount. */
+  async prepare(operator, { variant, namespace, secret: name }) {
+    if (variant !== 'kubelet') return
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data: { value: '' } }
+    await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret)
+  },
+  async attempt(world) {
+    await world.disturb(FROZEN)
+    if (world.target === ONCE) await world.disturb([])
+    return []
+  },
+})
