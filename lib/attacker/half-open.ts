@@ -1,10 +1,10 @@
 /** Half a handshake: a ClientHello of TLS 1.2 that costs its sender nothing, and then silence. The connection is held. */
-import { once } from 'node:events'
+import { alertName, goAlertText } from '../tls/alerts.ts'
 import { dialPlain } from '../tls/plain.ts'
-import { refusalOf } from '../tls/refusal.ts'
+import { Refusal } from '../tls/refusal.ts'
 import { readTlsRecords, RECORD_TYPE } from '../wire/tls-records.ts'
 import { clearMessages } from '../wire/tls-handshake.ts'
-import type { Caller } from './request.ts'
+import { refusalFacts, type Caller } from './request.ts'
 
 const SERVER_HELLO_DONE = 14
 const PATIENCE_MS = 4000
@@ -17,25 +17,42 @@ export async function halfOpen(baseUrl: string, random: Buffer, caller: Caller):
     const socket = await dialPlain({ address: hostname, port: Number(port), localAddress: caller.localAddress })
     socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('no answer in time')))
     socket.write(clientHello(random))
-    while (!isWaiting(said)) {
-      const [chunk] = (await once(socket, 'data')) as [Buffer]
-      said = Buffer.concat([said, chunk])
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+      said = Buffer.concat([said, chunk as Buffer])
+      if (isOver(said)) break
     }
+    const refusal = refusalIn(said)
+    if (refusal) throw refusal
     socket.setTimeout(0)
     socket.on('error', () => {})
     socket.resume()
   } catch (error) {
-    const { code, message: text, layer } = refusalOf(error, { subject: host })
-    caller.observe({ remote: host, code, text, ...(layer ? { layer } : {}) })
+    caller.observe(refusalFacts(error, host))
   }
   return said
 }
 
-/** At the end of its flight, or at an alert. */
+function isOver(said: Buffer): boolean {
+  return isWaiting(said) || alertIn(said) !== undefined
+}
+
+/** At the end of its flight. */
 function isWaiting(said: Buffer): boolean {
-  const { records } = readTlsRecords(said)
-  if (records.some(({ type }) => type === RECORD_TYPE.alert)) return true
-  return [...clearMessages(records)].some(({ type }) => type === SERVER_HELLO_DONE)
+  return [...clearMessages(readTlsRecords(said).records)].some(({ type }) => type === SERVER_HELLO_DONE)
+}
+
+/** What it says in an alert (RFC 5246 section 7.2): level, description. */
+function alertIn(said: Buffer): number | undefined {
+  return readTlsRecords(said).records.find(({ type }) => type === RECORD_TYPE.alert)?.body[1]
+}
+
+function refusalIn(said: Buffer): Refusal | undefined {
+  const alert = alertIn(said)
+  if (alert !== undefined) {
+    const text = `remote error: tls: ${goAlertText(alert)}`
+    return new Refusal('tls-alert', alertName(alert), text, { alert, who: 'them' })
+  }
+  return isWaiting(said) ? undefined : new Refusal(undefined, 'EOF', 'EOF')
 }
 
 /** What any server with a certificate of ECDSA or RSA signs an ephemeral share for. */

@@ -3,6 +3,7 @@ import t from 'tap'
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { halfOpen } from '../../../lib/attacker/half-open.ts'
 import type { Observation } from '../../../lib/attacker/world.ts'
+import { listenPlain } from '../../../lib/tls/plain.ts'
 import { signerFor } from '../../../lib/wire/server-signature.ts'
 import { ADDRESS, authority, listen, only } from '../tls/tls-world.ts'
 
@@ -40,10 +41,34 @@ t.test('a server of TLS 1.3 alone signs nothing in the clear, and says so', asyn
   })
   t.teardown(() => listener.close())
   const random = randomBytes(32)
-  const flight = await halfOpen(`https://${ADDRESS}:${listener.port}`, random, {
+  const observed: Observation[] = []
+  const remote = `${ADDRESS}:${listener.port}`
+  const flight = await halfOpen(`https://${remote}`, random, {
     localAddress: ADDRESS,
-    observe: () => {},
+    observe: (seen) => void observed.push(seen),
   })
   t.equal(signerFor(random, flight), undefined)
   t.strictSame([flight[0], ...flight.subarray(5)], [21, 2, 70], 'protocol_version')
+  const text = 'remote error: tls: protocol version not supported'
+  t.strictSame(observed, [{ remote, code: 'protocol_version', text, layer: 'tls-alert', alert: 70 }])
+})
+
+t.test('a server that ends within its flight without a word is not waited for, and has refused nothing', async (t) => {
+  const listener = await listenPlain({
+    address: ADDRESS,
+    port: 0,
+    // The beginning of a record of 255 bytes.
+    onConnection: (socket) => socket.end(Buffer.from([22, 3, 3, 0, 255, 2])),
+  })
+  t.teardown(() => listener.close())
+  const observed: Observation[] = []
+  const remote = `${ADDRESS}:${listener.port}`
+  const beginMs = performance.now()
+  const flight = await halfOpen(`https://${remote}`, randomBytes(32), {
+    localAddress: ADDRESS,
+    observe: (seen) => void observed.push(seen),
+  })
+  t.ok(performance.now() - beginMs < 3000, 'before its time-out')
+  t.equal(flight.length, 6)
+  t.strictSame(observed, [{ remote, code: 'EOF', text: 'EOF' }])
 })
