@@ -1,5 +1,14 @@
 /** A running cluster: its hosts, its network, its processes, and what each of them witnessed. */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { Posture } from '../posture/posture.ts'
@@ -243,7 +252,7 @@ export class Cluster {
       if (!signer) throw new Error(`[pki_authority] ${signedBy}: posture ${posture.name} has no such authority`)
       const list = pemBlocks(await revocationList(signer, names === 'nobody' ? [] : this.#minted, validity))[0]!.der
       for (const { name } of posture.hosts.filter(({ role }) => role === on))
-        writeFileSync(join(this.hostFolder(name), file), list)
+        replaceWhole(join(this.hostFolder(name), file), list)
     }
   }
 
@@ -343,6 +352,14 @@ export class Cluster {
       .map(({ args }) => args.find((arg) => arg.startsWith(`--${flag}=`))?.slice(flag.length + 3) ?? '')
     return [...new Set(values.join(',').split(','))].filter(Boolean)
   }
+}
+
+/** For a file that somebody may read at any moment, as etcd does its revocation list: half of one would be none. */
+function replaceWhole(path: string, content: Uint8Array): void {
+  const beside = `${path}.new`
+  writeFileSync(beside, content)
+  chmodSync(beside, statSync(path).mode)
+  renameSync(beside, path)
 }
 
 /** A pair on a host's disk, where there is one. */
