@@ -13,24 +13,29 @@ export const READ_A_NAME: Goal = { read: 'word', what: 'the name of what was wri
 
 let roles = 0
 
-/** An administrator creates a Role; a Role's name may have any letters. */
+/** An administrator creates a Role, and takes it away again: both name it. A Role's name may have any letters. */
 export async function nameARole(operator: Operator, { namespace, canary }: Staged): Promise<void> {
-  await operator.create(`${ROLES}/${namespace}/roles`, {
+  const path = `${ROLES}/${namespace}/roles`
+  const name = `${canary}-${++roles}`
+  await operator.create(path, {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'Role',
-    metadata: { name: `${canary}-${++roles}`, namespace },
+    metadata: { name, namespace },
     rules: [],
   })
+  await operator.delete(`${path}/${name}`)
 }
 
 export const NOTE_KEYS = '/range/notes/'
 
 /**
- * An administrator's `etcdctl put` at the first member, the first of its endpoints. Whoever leads, it passes on a connection
+ * An administrator's `etcdctl put`, and `del`, at the first member, the first of its endpoints. Whoever leads, it passes on a connection
  * that the others dialled to that member: it tells the leader, or as the leader all others.
  */
 export async function noteAKey(operator: Operator, { canary }: Staged): Promise<void> {
-  await operator.store.put({ key: `${NOTE_KEYS}${canary}`, value: '' })
+  const key = `${NOTE_KEYS}${canary}`
+  await operator.store.put({ key, value: '' })
+  await operator.store.deleteRange({ key })
 }
 
 /** Hears what the leader tells the others while a Role is created. */
