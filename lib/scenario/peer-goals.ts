@@ -43,8 +43,10 @@ export function readAName(world: World): Promise<Loot> {
   return takeStreams(world, ROLE_KEYS, () => world.meanwhile())
 }
 
-/** Terms go up by one with each election: no cluster comes by itself to one that tells the hour above and this run's mark below. */
+/** Terms go up by one with each election: no cluster comes by itself to one that tells the time of the act above and this run's mark below. */
 const MARKS = 2 ** 20
+/** Longer than any act may take. */
+const ACT_SECONDS = 60
 const MOST_ELECTIONS = 50
 /** How long a forged message may take to be heard of by all, when those that it was not sent to may first elect without it; and an election. */
 const HEARD_MS = 2500
@@ -56,7 +58,7 @@ export const FORCE_AN_ELECTION: Goal = { write: 'a leader overthrown', placed: i
 /** Forges a message of a term that no leader of the group has reached, which all must follow. */
 export async function forceAnElection(world: World): Promise<Loot> {
   const group = await groupOf(world)
-  if (group) await forgeAppend(world, group, Math.floor(Date.now() / 1000) * MARKS + lowBits(world.mark))
+  if (group) await forgeAppend(world, group, forgedTerm(world.mark, Math.floor(Date.now() / 1000)))
   return []
 }
 
@@ -65,15 +67,24 @@ async function isPastTerm(operator: Operator, _staged: Staged, mark: string): Pr
   const startedMs = performance.now()
   for (let heard = false; performance.now() < startedMs + (heard ? ELECTED_MS : HEARD_MS);) {
     const { raftTerm, leader } = await operator.store.status()
-    const past = (Number(raftTerm) % MARKS) - lowBits(mark)
-    heard ||= Number(raftTerm) > MARKS && past >= 0 && past < MOST_ELECTIONS
-    if (heard && past > 0 && leader !== 0n) return true
+    const elections = electionsSince(Number(raftTerm), mark, Date.now() / 1000)
+    heard ||= elections !== undefined
+    if (elections !== undefined && elections > 0 && leader !== 0n) return true
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   }
   return false
 }
 
-function lowBits(mark: string): number {
+/** How many elections there were after this run's forged message; undefined for a term that does not come from one. */
+export function electionsSince(raftTerm: number, mark: string, nowSeconds: number): number | undefined {
+  const forgedSeconds = Math.floor(raftTerm / MARKS)
+  if (forgedSeconds > nowSeconds || forgedSeconds < nowSeconds - ACT_SECONDS) return undefined
+  const elections = raftTerm - forgedTerm(mark, forgedSeconds)
+  return elections >= 0 && elections < MOST_ELECTIONS ? elections : undefined
+}
+
+export function forgedTerm(mark: string, seconds: number): number {
   // Half of what there is room for, so that elections to come carry into no higher bit.
-  return createHash('sha256').update(mark).digest().readUInt32BE(0) % (MARKS / 2)
+  const low = createHash('sha256').update(mark).digest().readUInt32BE(0) % (MARKS / 2)
+  return seconds * MARKS + low
 }
