@@ -23,10 +23,12 @@ export async function learn(world: World, as: string): Promise<Loot> {
   const url = `${protocol}//${world.network.own.face}:2390`
   const id = await addLearner(etcd, url)
   if (id === undefined) return []
-  const group = await groupOf(world)
-  const loot = group ? await catchUp(world, group, { id: id.toString(16), url }) : []
-  await etcd.removeMember(id)
-  return loot
+  try {
+    const group = await groupOf(world)
+    return group ? await catchUp(world, group, { id: id.toString(16), url }) : []
+  } finally {
+    await etcd.removeMember(id)
+  }
 }
 
 async function addLearner(etcd: EtcdThief, url: string): Promise<bigint | undefined> {

@@ -8,6 +8,7 @@ import {
   Maintenance,
   Watch,
   type DeleteRangeResponse,
+  type Member,
   type PutResponse,
   type RangeRequestSchema,
   type RangeResponse,
@@ -86,6 +87,10 @@ export class EtcdClient {
   /** Returns the lease's id. */
   async grantLease(ttlSeconds: number): Promise<bigint> {
     return (await this.#grpc.unary(Lease.method.leaseGrant, { TTL: BigInt(ttlSeconds) })).ID
+  }
+
+  async members(): Promise<Member[]> {
+    return (await this.#grpc.unary(Cluster.method.memberList, {})).members
   }
 
   /** Returns the new member's id. */
