@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -308,7 +309,10 @@ export class Cluster {
     if (!found) throw new Error(`[core_process] ${component} on ${host}: no such process`)
     const folder = join(this.hostFolder(host), '/var/crash')
     mkdirSync(folder, { recursive: true, mode: 0o755 })
-    await dumpCore(found.pid, join(folder, `core.${component}`), mode)
+    const file = join(folder, `core.${component}`)
+    // It holds keys.
+    this.#operator.afterwards(() => rmSync(file, { force: true }))
+    await dumpCore(found.pid, file, mode)
   }
 
   #administrator(): Operator {

@@ -20,6 +20,14 @@ const MACHINE: Readonly<Record<string, number>> = { x64: 62, arm64: 183 }
 export async function dumpCore(pid: number, file: string, mode: number): Promise<void> {
   const segments = writableSegments(await readFile(`/proc/${pid}/maps`, 'latin1'))
   const memory = await open(`/proc/${pid}/mem`, 'r')
+  try {
+    await writeCore(memory, segments, file, mode)
+  } finally {
+    await memory.close()
+  }
+}
+
+async function writeCore(memory: FileHandle, segments: readonly Segment[], file: string, mode: number): Promise<void> {
   const core = await open(file, 'w', mode)
   try {
     // The umask has its say in open(2), not here.
@@ -33,7 +41,6 @@ export async function dumpCore(pid: number, file: string, mode: number): Promise
     }
     await core.truncate(at)
   } finally {
-    await memory.close()
     await core.close()
   }
 }

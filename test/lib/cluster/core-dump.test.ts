@@ -3,7 +3,7 @@ import t from 'tap'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { randomUUID } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyPairsIn, randomUuidsIn } from '../../../lib/attacker/memory-image.ts'
 import { dumpCore } from '../../../lib/cluster/core-dump.ts'
@@ -38,6 +38,16 @@ t.test('holds the key of a process, in segments where the header says', async (t
 
 t.test('of a process that is not there is none', async (t) => {
   await t.rejects(dumpCore(2 ** 22 + 1, join(t.testdir(), 'core'), 0o600), { code: 'ENOENT' })
+})
+
+t.test('where it cannot be written nothing stays open', async (t) => {
+  const memories = (): string[] =>
+    readdirSync('/proc/self/fd')
+      .map((fd) => `/proc/self/fd/${fd}`)
+      // Reading the folder took one as well.
+      .filter((path) => existsSync(path) && readlinkSync(path).endsWith('/mem'))
+  await t.rejects(dumpCore(process.pid, join(t.testdir(), 'nowhere', 'core'), 0o600), { code: 'ENOENT' })
+  t.strictSame(memories(), [])
 })
 
 t.test('a key without its certificate, cut short or of another kind is no pair', async (t) => {
