@@ -44,11 +44,14 @@ certificate stands in the way.`,
       twin: { through: { restore: 'dedicated-etcd-peer-ca' }, stopped: { foothold: ETCD_1 } },
     },
   ],
-  async meanwhile(operator, goal) {
-    // A cluster takes one learner at a time, and whoever was cut short left his.
-    for (const { ID, isLearner } of await operator.store.members()) if (isLearner) await operator.store.removeMember(ID)
-    await nameARole(operator, goal)
+  async prepare(operator) {
+    // A cluster takes one learner at a time, and a thief who is cut short leaves his.
+    operator.afterwards(async () => {
+      for (const { ID, isLearner } of await operator.store.members())
+        if (isLearner) await operator.store.removeMember(ID)
+    })
   },
+  meanwhile: nameARole,
   async attempt(world) {
     await world.meanwhile()
     return learn(world, 'client')
