@@ -357,6 +357,7 @@ export class Operator {
   async storeNote({ namespace, secret, canary }: { namespace: string; secret: string; canary: string }): Promise<void> {
     const note = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: secret, namespace }, data: { note: canary } }
     const path = `/api/v1/namespaces/${namespace}/configmaps`
+    this.afterwards(() => this.delete(`${path}/${secret}`))
     await this.use({ tool: 'kubectl', path, body: JSON.stringify(note), timeoutMs: 1000 })
   }
 
