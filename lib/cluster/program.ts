@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 
 export interface ProgramOrder {
-  /** As it stands in the process table, the program's name first. */
+  /** The program's name first. */
   argv: readonly [string, ...string[]]
   environment?: Readonly<Record<string, string>>
   /** Whose it is. */
@@ -17,12 +17,13 @@ export interface Program {
   stop(): Promise<void>
 }
 
-/** Resolves once it is in the process table under its own name. Rejects where the system does not start it. */
+/**
+ * Resolves once it is in the process table, as a shell that plays it: `/bin/sh -c <script> <argv>`. The shell keeps its own name, as
+ * busybox goes by it. Rejects where the system does not start it.
+ */
 export async function startProgram({ argv, environment = {}, uid }: ProgramOrder): Promise<Program> {
-  const [name, ...rest] = argv
   // A shell is what everybody on a machine may execute; Node may lie in a home of root's.
-  const child = spawn('/bin/sh', ['-c', 'echo; read _', name, ...rest], {
-    argv0: name,
+  const child = spawn('/bin/sh', ['-c', 'echo; read _', ...argv], {
     env: { ...environment },
     uid,
     gid: uid,
@@ -33,7 +34,7 @@ export async function startProgram({ argv, environment = {}, uid }: ProgramOrder
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject)
     child.stdout.once('data', () => resolve())
-    void gone.then(() => reject(new Error(`[program_ended] ${name}: ended before it was seen`)))
+    void gone.then(() => reject(new Error(`[program_ended] ${argv[0]}: ended before it was seen`)))
   })
   return {
     pid: child.pid ?? 0,
