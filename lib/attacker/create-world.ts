@@ -102,8 +102,8 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
       ])
       return onMachine(RUNTIME_SOCKET, runtimeThief)
     },
-    readOfProcess: async (pid, what) => {
-      const path = `/proc/${pid}/${what}`
+    environmentOf: async (pid) => {
+      const path = `/proc/${pid}/environ`
       try {
         return await readFile(path)
       } catch (error) {

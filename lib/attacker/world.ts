@@ -119,8 +119,8 @@ export interface World {
   writeAsUser(path: string, content: string | Uint8Array): Promise<boolean>
   /** Connects to the container runtime's socket of that machine; undefined where the system does not let this user. */
   runtime(): Promise<RuntimeThief | undefined>
-  /** What the system shows this user of another process; its word is noted where it does not. Undefined for one that is gone. */
-  readOfProcess(pid: string, what: 'cmdline' | 'environ'): Promise<Buffer | undefined>
+  /** The environment of another process; the system's word is noted where it does not show it to this user. Undefined for one that is gone. */
+  environmentOf(pid: string): Promise<Buffer | undefined>
   /** Notes something seen that no verb noted by itself. */
   observe(observation: Observation): void
 }

@@ -1,7 +1,7 @@
 /**
  * uid 64002 of a machine  --/proc-->  the arguments and the environment of somebody else's program
  */
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import type { Foothold } from '../../lib/attacker/foothold.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 
@@ -52,8 +52,8 @@ component's: the posture changes nothing.`,
       twin: { stopped: { foothold: userOf('the same user', ADMINISTRATOR_UID) } },
     },
   ],
-  async meanwhile(operator, { canary, target }) {
-    const watching = ['kubectl', 'get', 'events', '--watch'] as const
+  async prepare(operator, { canary, target, secret }) {
+    const watching = commandOf(operator.client.server, secret)
     await operator.runProgram(
       target === ARGUMENTS
         ? { argv: [...watching, `--token=${canary}`], uid: ADMINISTRATOR_UID }
@@ -61,15 +61,21 @@ component's: the posture changes nothing.`,
     )
   },
   async attempt(world) {
-    await world.meanwhile()
+    const watching = [...commandOf(world.network.apiserver, world.goal.secret), ''].join('\0')
     const loot: Uint8Array[] = []
     for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-      const line = await world.readOfProcess(pid, 'cmdline')
-      if (!line?.toString('utf8').startsWith('kubectl\0')) continue
+      // What the system says of anybody else's program is no evidence on this one.
+      const line = await readFile(`/proc/${pid}/cmdline`).catch(() => undefined)
+      if (!line?.includes(watching)) continue
       loot.push(line)
-      const environment = await world.readOfProcess(pid, 'environ')
+      const environment = await world.environmentOf(pid)
       if (environment) loot.push(environment)
     }
     return loot
   },
 })
+
+/** As it stands in the process table: this cluster's and this act's, among all that run on the machine. */
+function commandOf(server: string, secret: string): readonly [string, ...string[]] {
+  return ['kubectl', `--server=${server}`, 'get', 'secret', secret, '--watch']
+}
