@@ -14,7 +14,7 @@ export type Goal =
   /** Read a canary that stands in a Pod's annotation: whoever watches Pods is sent it. */
   | { read: 'pod'; node: string }
   /** Read a canary that an honest person's tool says or shows in the course of `meanwhile`; `what` names it. */
-  | { read: 'word'; what: string }
+  | { read: 'word'; what: string; node?: string }
   /**
    * Find out a fact about the cluster that nobody told; `known` is the text that says it, as an administrator is told, or
    * undefined where not even he is.

@@ -3,6 +3,7 @@
  *                   |                                                |
  *           uid 64002 of that machine                     a Pod of worker-2 with hostNetwork
  */
+import type { Operator } from '../../lib/cluster/operator.ts'
 import { tapWith, tapWithKeys } from '../../lib/scenario/footholds.ts'
 import { letRobotBuild, ROBOTS_NAMESPACE } from '../../lib/scenario/robot.ts'
 import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
@@ -17,7 +18,10 @@ const TOKEN: Holding = { fromPod: '/var/run/secrets/kubernetes.io/serviceaccount
 const PODS = `/api/v1/namespaces/${ROBOTS_NAMESPACE}/pods`
 const SEALED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: 'crypto', code: 'ciphertext' }
 const NOT_ADMITTED: Expectation = { kind: 'stopped', by: 'kube-apiserver', layer: 'admission', code: 'Forbidden' }
-const prepared = new WeakSet<Staged>()
+
+function snifferOf({ pod }: Pick<Staged, 'pod'>): string {
+  return `sniffer-of-${pod}`
+}
 
 export default scenario({
   title: 'Sniff localhost',
@@ -45,7 +49,7 @@ no container here is a process, and no kubelet runs on a host of the control pla
       id: 'b',
       title: 'a Pod that shares the network of its node',
       foothold: tapWith('a Pod of worker-2', LINK, { 'credential.token': TOKEN }),
-      goal: { read: 'secret', node: 'worker-2' },
+      goal: { read: 'word', what: `the Secret's value`, node: 'worker-2' },
       expect: {
         open: { kind: 'through' },
         encrypted: SEALED,
@@ -57,15 +61,11 @@ no container here is a process, and no kubelet runs on a host of the control pla
       twin: { through: { restore: 'apiserver-tls' }, stopped: { foothold: tapWithKeys(LINK) } },
     },
   ],
+  async prepare(operator, goal) {
+    if (goal.variant === 'b') await letRobotBuild(operator, goal.namespace)
+  },
   async meanwhile(operator, goal) {
-    if (goal.variant === 'a') return
-    if (!prepared.has(goal)) {
-      prepared.add(goal)
-      return letRobotBuild(operator, goal.namespace)
-    }
-    await operator.waitForPod(ROBOTS_NAMESPACE, `sniffer-of-${goal.pod}`)
-    await operator.startCourier(goal)
-    await operator.waitForPod(goal.namespace, `courier-of-${goal.pod}`)
+    if (goal.variant === 'b') await deliverSecret(operator, goal)
   },
   async attempt(world, variant) {
     if (variant === 'b') return heardByPod(world)
@@ -75,37 +75,54 @@ no container here is a process, and no kubelet runs on a host of the control pla
   },
 })
 
+/** The Secret comes into being when whoever listens is there, so that none of it is in what was recorded before. */
+async function deliverSecret(operator: Operator, goal: Staged): Promise<void> {
+  const { namespace, secret, canary } = goal
+  const sniffer = snifferOf(goal)
+  // Root of the node needs no Pod.
+  if (await operator.find(`${PODS}/${sniffer}`)) {
+    operator.afterwards(() => operator.delete(`${PODS}/${sniffer}`))
+    await operator.waitForPod(ROBOTS_NAMESPACE, sniffer)
+  }
+  await operator.create(`/api/v1/namespaces/${namespace}/secrets`, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: secret, namespace },
+    stringData: { value: canary },
+  })
+  await operator.startCourier(goal)
+  await operator.waitForPod(namespace, `courier-of-${goal.pod}`)
+}
+
 async function heardByPod(world: World): Promise<Loot> {
-  await world.meanwhile()
   const isPod = await world.held('credential.token').then(
     () => true,
     () => false,
   )
-  if (!isPod) return world.capture()
-  const name = `sniffer-of-${world.goal.pod}`
-  const made = await world.api({
-    path: PODS,
-    body: {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name, namespace: ROBOTS_NAMESPACE },
-      spec: {
-        nodeName: world.goal.node,
-        hostNetwork: true,
-        containers: [
-          {
-            name: 'main',
-            image: 'registry.example/sniffer:1',
-            command: ['sleep', 'infinity'],
-            securityContext: { capabilities: { add: ['NET_RAW'] } },
-          },
-        ],
-      },
-    },
-  })
-  if (made.status !== 201) return [made.body]
+  if (isPod) {
+    const { status, body } = await world.api({ path: PODS, body: snifferPod(world.goal) })
+    if (status !== 201) return [body]
+  }
   await world.meanwhile()
-  const heard = await world.capture()
-  await world.api({ method: 'DELETE', path: `${PODS}/${name}` })
-  return heard
+  return world.capture()
+}
+
+function snifferPod({ pod, node }: World['goal']): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: snifferOf({ pod }), namespace: ROBOTS_NAMESPACE },
+    spec: {
+      nodeName: node,
+      hostNetwork: true,
+      containers: [
+        {
+          name: 'main',
+          image: 'registry.example/sniffer:1',
+          command: ['sleep', 'infinity'],
+          securityContext: { capabilities: { add: ['NET_RAW'] } },
+        },
+      ],
+    },
+  }
 }
