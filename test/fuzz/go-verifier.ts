@@ -29,7 +29,8 @@ export class GoVerifier {
     const cwd = join(packageRoot(), 'test/fidelity/go')
     const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '', GODEBUG: '' }
     execFileSync('go', ['build', '-o', program, '.'], { cwd, env, stdio: 'inherit' })
-    this.#child = spawn(program, { env })
+    // Ctrl-C is for whoever asks: it ends with its input.
+    this.#child = spawn(program, { env, detached: true })
     this.#child.stderr.pipe(process.stderr)
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
       const answer: Answer = JSON.parse(line)

@@ -96,8 +96,11 @@ async function run(count: number, seconds: number, seed: number): Promise<number
   const elapsed = (): number => (performance.now() - began) / 1000
   let found = 0
   const makeBatch = (): Question[] => Array.from({ length: BATCH }, () => makeQuestion(random, signers, recorded))
+  let isInterrupted = false
+  // Who stops a long run wants to know how far it came.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (isInterrupted = true))
   const isOver = (): boolean =>
-    tally.asked >= count || found >= MAX_DIFFERENCES || (seconds > 0 && elapsed() >= seconds)
+    isInterrupted || tally.asked >= count || found >= MAX_DIFFERENCES || (seconds > 0 && elapsed() >= seconds)
   while (!isOver()) {
     const questions = makeBatch()
     const theirs = go.ask(questions)
