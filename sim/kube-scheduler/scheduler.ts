@@ -84,8 +84,10 @@ export class Scheduler {
   }
 
   #retry(): void {
-    for (const key of this.#unschedulable) this.#queue.add(key)
+    const waiting = [...this.#unschedulable]
+    // An idle queue begins at once, and who fits nowhere again belongs among them again.
     this.#unschedulable.clear()
+    for (const key of waiting) this.#queue.add(key)
   }
 
   async #schedule(key: string): Promise<void> {

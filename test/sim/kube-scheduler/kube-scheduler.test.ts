@@ -124,6 +124,13 @@ t.test('binds Pods while it leads', async (t) => {
     message:
       "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s).",
   })
+  // Twice: at each change of a node who fits nowhere is tried again, also where the one before did not help.
+  for (const podCIDR of ['10.244.1.0/24', '10.244.2.0/24']) {
+    const attempts = (): number => child.stderr().split('Unable to schedule pod').length
+    const before = attempts()
+    api.put('/api/v1/nodes/w2', node('w2', { podCIDR, taints: [NOT_READY] }))
+    await child.until(() => (attempts() > before ? true : undefined), 'another attempt')
+  }
   api.put('/api/v1/nodes/w2', node('w2', {}, { 'kubernetes.io/hostname': 'w2' }))
   t.equal(await api.until(() => nodeOf('choosy'), 'bound when its node is ready'), 'w2')
   t.equal(nodeOf('foreign'), undefined, "another scheduler's Pod is let be")
