@@ -8,7 +8,10 @@ export interface WorkQueueOptions {
   onError: (key: string, error: Error) => void
 }
 
-/** One key at a time. A key that is added while it is worked on is worked on again. */
+/**
+ * One key at a time. A key that is added while it is worked on is worked on again. Work never begins within `add`: who adds is done
+ * first with whatever it was doing.
+ */
 export class WorkQueue {
   readonly #options: WorkQueueOptions
   readonly #waiting = new Set<string>()
@@ -26,7 +29,9 @@ export class WorkQueue {
     clearTimeout(this.#timers.get(key))
     this.#timers.delete(key)
     this.#waiting.add(key)
-    if (!this.#isWorking) void this.#work()
+    if (this.#isWorking) return
+    this.#isWorking = true
+    queueMicrotask(() => void this.#work())
   }
 
   /** The sooner of two wishes counts. */
@@ -46,7 +51,6 @@ export class WorkQueue {
   }
 
   async #work(): Promise<void> {
-    this.#isWorking = true
     for (let key = first(this.#waiting); key !== undefined; key = first(this.#waiting)) {
       this.#waiting.delete(key)
       try {

@@ -84,10 +84,8 @@ export class Scheduler {
   }
 
   #retry(): void {
-    const waiting = [...this.#unschedulable]
-    // An idle queue begins at once, and who fits nowhere again belongs among them again.
+    for (const key of this.#unschedulable) this.#queue.add(key)
     this.#unschedulable.clear()
-    for (const key of waiting) this.#queue.add(key)
   }
 
   async #schedule(key: string): Promise<void> {

@@ -141,3 +141,19 @@ t.test('a queue holds each key once, and tries a failed one again', async (t) =>
   t.strictSame(done, ['a', 'b', 'bad'])
   t.strictSame(errors, ['bad no', 'bad no'])
 })
+
+t.test('work never begins within add: whoever adds is done first', async (t) => {
+  const waiting = new Set(['pod'])
+  await new Promise<void>((resolve) => {
+    const queue = new WorkQueue({
+      sync: async (key) => {
+        waiting.add(key)
+        resolve()
+      },
+      onError: () => {},
+    })
+    for (const key of waiting) queue.add(key)
+    waiting.clear()
+  })
+  t.strictSame([...waiting], ['pod'], 'who has to wait again is not forgotten')
+})
