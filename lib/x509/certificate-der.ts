@@ -2,7 +2,7 @@
 import { randomBytes, sign, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import { BIT_STRING, constructedTag, contextTag, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET } from './der.ts'
-import { addressBytes, element, hex, time } from './der-writer.ts'
+import { addressBytes, element, extension, hex, time } from './der-writer.ts'
 
 export interface CertificateContent {
   /** DER of the Names. */
@@ -16,6 +16,22 @@ export interface CertificateContent {
   extensions: readonly Buffer[]
   signer: KeyObject
 }
+
+/** Object identifiers, as the hex of their content octets: RFC 5280 sections 4.1.2.4 and 4.2.1. */
+export const COMMON_NAME = '550403'
+export const ORGANIZATION = '55040a'
+export const SUBJECT_KEY_ID = '551d0e'
+export const KEY_USAGE = '551d0f'
+export const SUBJECT_ALTERNATIVE_NAME = '551d11'
+export const BASIC_CONSTRAINTS = '551d13'
+export const AUTHORITY_KEY_ID = '551d23'
+export const EXTENDED_KEY_USAGE = '551d25'
+export const SERVER_AUTH = '2b06010505070301'
+export const CLIENT_AUTH = '2b06010505070302'
+
+/** digitalSignature and keyEncipherment; with keyCertSign. */
+export const LEAF_USAGE = hex('030205a0')
+export const CA_USAGE = hex('030202a4')
 
 const NULL = hex('0500')
 const ALGORITHMS: Readonly<Record<string, { hash: string; identifier: Buffer }>> = {
@@ -91,6 +107,12 @@ export function alternativeNames(names: AlternativeNames): Buffer[] {
     ...ipAddresses.map((address) => element(contextTag(7), addressBytes(address))),
     ...uris.map((uri) => element(contextTag(6), Buffer.from(uri))),
   ]
+}
+
+/** ExtKeyUsage (RFC 5280 section 4.2.1.12); none where there is no usage. */
+export function extendedKeyUsage(oids: readonly string[]): Buffer[] {
+  const usages = oids.map((oid) => element(OBJECT_IDENTIFIER, hex(oid)))
+  return usages.length === 0 ? [] : [extension(EXTENDED_KEY_USAGE, false, element(SEQUENCE, ...usages))]
 }
 
 export interface AlternativeNames {

@@ -2,23 +2,32 @@
  * Issues a certificate with a fresh key under an authority, of whatever family its key is: kubeadm's shape
  * (cmd/kubeadm/app/util/pkiutil/pki_helpers.go, NewSignedCert), names encoded as Go encodes them.
  */
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import { alternativeNames, certificateDer, rdnSequence } from './certificate-der.ts'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import {
+  alternativeNames,
+  BASIC_CONSTRAINTS,
+  CA_USAGE,
+  certificateDer,
+  CLIENT_AUTH,
+  COMMON_NAME,
+  extendedKeyUsage,
+  KEY_USAGE,
+  LEAF_USAGE,
+  ORGANIZATION,
+  rdnSequence,
+  SERVER_AUTH,
+  SUBJECT_ALTERNATIVE_NAME,
+} from './certificate-der.ts'
 import type { CertificateSpec, Issued, KeyUsage } from './certificate-spec.ts'
-import { OBJECT_IDENTIFIER, SEQUENCE } from './der.ts'
-import { certificatePem, element, extension, hex, TRUE } from './der-writer.ts'
+import { SEQUENCE } from './der.ts'
+import { certificatePem, element, extension, TRUE } from './der-writer.ts'
 import { parseCertificate } from './parse.ts'
-import { certificatesFromPem } from './pem.ts'
+import { certificatesFromPem, pemBlocks } from './pem.ts'
 import { issueKeyPair } from './private-key.ts'
 
-const COMMON_NAME = '550403'
-const ORGANIZATION = '55040a'
-/** digitalSignature and keyEncipherment; with keyCertSign. */
-const LEAF_USAGE = hex('030205a0')
-const CA_USAGE = hex('030202a4')
 const USAGES: Readonly<Record<KeyUsage, string>> = {
-  serverAuth: '2b06010505070301',
-  clientAuth: '2b06010505070302',
+  serverAuth: SERVER_AUTH,
+  clientAuth: CLIENT_AUTH,
 }
 
 export async function issueSigned(spec: CertificateSpec, authority: Issued): Promise<Issued> {
@@ -33,7 +42,7 @@ export async function issueSigned(spec: CertificateSpec, authority: Issued): Pro
     ]),
     notBefore: spec.notBefore,
     notAfter: spec.notAfter,
-    publicKeyInfo: createPublicKey(publicKey).export({ type: 'spki', format: 'der' }),
+    publicKeyInfo: pemBlocks(publicKey)[0]!.der,
     extensions: extensionsOf(spec),
     signer: key,
   })
@@ -41,13 +50,12 @@ export async function issueSigned(spec: CertificateSpec, authority: Issued): Pro
 }
 
 function extensionsOf(spec: CertificateSpec): Buffer[] {
-  const usages = (spec.usages ?? []).map((usage) => element(OBJECT_IDENTIFIER, hex(USAGES[usage])))
   const names = alternativeNames(spec)
   return [
-    extension('551d0f', true, spec.isCa ? CA_USAGE : LEAF_USAGE),
-    ...(usages.length === 0 ? [] : [extension('551d25', false, element(SEQUENCE, ...usages))]),
-    extension('551d13', true, spec.isCa ? element(SEQUENCE, TRUE) : element(SEQUENCE)),
-    ...(names.length === 0 ? [] : [extension('551d11', false, element(SEQUENCE, ...names))]),
+    extension(KEY_USAGE, true, spec.isCa ? CA_USAGE : LEAF_USAGE),
+    ...extendedKeyUsage((spec.usages ?? []).map((usage) => USAGES[usage])),
+    extension(BASIC_CONSTRAINTS, true, spec.isCa ? element(SEQUENCE, TRUE) : element(SEQUENCE)),
+    ...(names.length === 0 ? [] : [extension(SUBJECT_ALTERNATIVE_NAME, false, element(SEQUENCE, ...names))]),
   ]
 }
 

@@ -5,9 +5,24 @@
  */
 import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
-import { certificateDer, generalName, nameOf, publicKeyInfo } from './certificate-der.ts'
-import { contextTag, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE } from './der.ts'
-import { certificatePem, element, extension, hex, TRUE } from './der-writer.ts'
+import {
+  AUTHORITY_KEY_ID,
+  BASIC_CONSTRAINTS,
+  CA_USAGE,
+  certificateDer,
+  COMMON_NAME,
+  extendedKeyUsage,
+  generalName,
+  KEY_USAGE,
+  LEAF_USAGE,
+  nameOf,
+  publicKeyInfo,
+  SERVER_AUTH,
+  SUBJECT_ALTERNATIVE_NAME,
+  SUBJECT_KEY_ID,
+} from './certificate-der.ts'
+import { contextTag, OCTET_STRING, SEQUENCE } from './der.ts'
+import { certificatePem, element, extension, TRUE } from './der-writer.ts'
 
 export interface SelfSignedOptions {
   dnsNames?: readonly string[]
@@ -17,18 +32,6 @@ export interface SelfSignedOptions {
 
 const HOUR_MS = 3_600_000
 const YEAR_MS = 365 * 24 * HOUR_MS
-const COMMON_NAME = '550403'
-const KEY_USAGE = '551d0f'
-const BASIC_CONSTRAINTS = '551d13'
-const EXTENDED_KEY_USAGE = '551d25'
-const SUBJECT_ALTERNATIVE_NAME = '551d11'
-const SUBJECT_KEY_ID = '551d0e'
-const AUTHORITY_KEY_ID = '551d23'
-const SERVER_AUTH = '2b06010505070301'
-/** digitalSignature and keyEncipherment; with keyCertSign. */
-const LEAF_USAGE = hex('030205a0')
-const CA_USAGE = hex('030202a4')
-
 /**
  * PEM texts. The leaf's CN is `host@unix time`, it is valid from an hour ago for a year, and it names `host` and the
  * names given beside it, nothing else.
@@ -68,7 +71,7 @@ export function selfSigned(host: string, options: SelfSignedOptions = {}): { cer
     publicKeyInfo: publicKeyInfo(leaf.publicKey),
     extensions: [
       extension(KEY_USAGE, true, LEAF_USAGE),
-      extension(EXTENDED_KEY_USAGE, false, element(SEQUENCE, element(OBJECT_IDENTIFIER, hex(SERVER_AUTH)))),
+      ...extendedKeyUsage([SERVER_AUTH]),
       extension(BASIC_CONSTRAINTS, true, element(SEQUENCE)),
       extension(AUTHORITY_KEY_ID, false, element(SEQUENCE, element(contextTag(0), caKeyId))),
       extension(SUBJECT_ALTERNATIVE_NAME, false, element(SEQUENCE, ...names)),

@@ -3,9 +3,19 @@ import { createHash } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { CertificateRequest } from './certificate-request.ts'
 import type { Certificate } from './certificate.ts'
-import { alternativeNames, certificateDer } from './certificate-der.ts'
-import { BIT_STRING, contextTag, OBJECT_IDENTIFIER, SEQUENCE } from './der.ts'
-import { certificatePem, element, extension, hex } from './der-writer.ts'
+import {
+  alternativeNames,
+  AUTHORITY_KEY_ID,
+  BASIC_CONSTRAINTS,
+  certificateDer,
+  CLIENT_AUTH,
+  extendedKeyUsage,
+  KEY_USAGE,
+  SERVER_AUTH,
+  SUBJECT_ALTERNATIVE_NAME,
+} from './certificate-der.ts'
+import { BIT_STRING, contextTag, SEQUENCE } from './der.ts'
+import { certificatePem, element, extension } from './der-writer.ts'
 
 /** An authority's certificate and the private key to it. */
 export interface SigningAuthority {
@@ -35,8 +45,8 @@ const KEY_USAGES: Readonly<Record<string, number>> = {
 }
 const EXTENDED_USAGES: Readonly<Record<string, string>> = {
   any: '551d2500',
-  'server auth': '2b06010505070301',
-  'client auth': '2b06010505070302',
+  'server auth': SERVER_AUTH,
+  'client auth': CLIENT_AUTH,
   'code signing': '2b06010505070303',
   'email protection': '2b06010505070304',
   's/mime': '2b06010505070304',
@@ -74,15 +84,11 @@ function extensionsOf(request: CertificateRequest, authority: Certificate, usage
   const names = alternativeNames(request)
   const isNameless = request.subject.names.length === 0
   return [
-    ...(keyUsage === 0 ? [] : [extension('551d0f', true, bitString(keyUsage))]),
-    ...(extended.length === 0
-      ? []
-      : [
-          extension('551d25', false, element(SEQUENCE, ...extended.map((oid) => element(OBJECT_IDENTIFIER, hex(oid))))),
-        ]),
-    extension('551d13', true, element(SEQUENCE)),
-    extension('551d23', false, element(SEQUENCE, element(contextTag(0), keyIdOf(authority)))),
-    ...(names.length === 0 ? [] : [extension('551d11', isNameless, element(SEQUENCE, ...names))]),
+    ...(keyUsage === 0 ? [] : [extension(KEY_USAGE, true, bitString(keyUsage))]),
+    ...extendedKeyUsage(extended),
+    extension(BASIC_CONSTRAINTS, true, element(SEQUENCE)),
+    extension(AUTHORITY_KEY_ID, false, element(SEQUENCE, element(contextTag(0), keyIdOf(authority)))),
+    ...(names.length === 0 ? [] : [extension(SUBJECT_ALTERNATIVE_NAME, isNameless, element(SEQUENCE, ...names))]),
   ]
 }
 
