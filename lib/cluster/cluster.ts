@@ -1,36 +1,23 @@
 /** A running cluster: its hosts, its network, its processes, and what each of them witnessed. */
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseKubeconfig } from '../kube/kubeconfig.ts'
 import type { Posture } from '../posture/posture.ts'
 import type { IssuedPki } from '../posture/issue-pki.ts'
-import { RETIRED_CA, signingAuthority } from '../posture/signing-authority.ts'
 import { renderClusterObjects, renderHost, type RenderedHost } from '../posture/render-host.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import type { LinkFilter } from '../wire/link.ts'
-import { parseCertificate } from '../x509/parse.ts'
-import { pemBlocks } from '../x509/pem.ts'
 import type { Wire } from '../wire/control.ts'
 import type { AddressPlan } from './addresses.ts'
 import { affectedBy, leavesSealed } from './affected.ts'
+import { CertificateAuthority } from './certificate-authority.ts'
 import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
 import { howOf } from './component-death.ts'
-import { dumpCore } from './core-dump.ts'
 import { createObjects } from './create-objects.ts'
-import { mint, type MintedCertificate } from './minted-certificate.ts'
+import type { MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
-import { Operator, type ListFacts } from './operator.ts'
+import { Operator } from './operator.ts'
 import { leadersRenewed, waitUntilReady, type ReadyOptions } from './ready.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Site } from './site.ts'
@@ -64,8 +51,6 @@ export interface ClusterParts {
 /** Leaders renew every two seconds; a client of etcd that was refused waits some before it dials again. */
 const RECOVERY_MS = 8000
 
-const DAY_MS = 86_400_000
-
 interface ReadyFacts {
   onStep?: (step: string) => void
   restarted?: NonNullable<ReadyOptions['restarted']>
@@ -76,7 +61,7 @@ export class Cluster {
   readonly backs: ReadonlySet<string>
   readonly loops: ReadonlySet<string>
   #operator: Operator
-  readonly #minted: bigint[] = []
+  readonly #authority: CertificateAuthority
   #stopped = false
   #wireDied = false
 
@@ -84,6 +69,11 @@ export class Cluster {
     this.#parts = parts
     this.backs = new Set(parts.plan.hosts.map(({ back }) => back))
     this.loops = new Set(parts.plan.hosts.map(({ loop }) => loop))
+    this.#authority = new CertificateAuthority({
+      now: () => this.#parts,
+      hostFolder: (host) => this.hostFolder(host),
+      faceOf: (host) => this.plan.host(host).face,
+    })
     this.#operator = this.#administrator()
     parts.wire.once('died', () => (this.#wireDied = true))
   }
@@ -216,45 +206,8 @@ export class Cluster {
     chmodSync(to, 0o600)
   }
 
-  async mint(wanted: MintedCertificate): Promise<KeyPair> {
-    const { pki, posture } = this.#parts
-    const minted = await mint(wanted, {
-      authority: (relation) => {
-        const name = signingAuthority(posture.pki, relation, wanted.usages ?? [])
-        const authority = pki.authorities.get(name)
-        if (!authority) throw new Error(`[pki_authority] ${name}: posture ${posture.name} has no such authority`)
-        return authority
-      },
-      retired: () => pki.authorities.get(RETIRED_CA),
-      leafOf: (host) => {
-        const { user } = parseKubeconfig(
-          readFileSync(join(this.hostFolder(host), 'etc/kubernetes/kubelet.conf'), 'utf8'),
-        )
-        const { clientCertificateData: certificate, clientKeyData: privateKey } = user
-        return certificate && privateKey ? { certificate, privateKey } : undefined
-      },
-      facesOf: (place) => {
-        const ofRole = posture.hosts.filter(({ role }) => role === place).map(({ name }) => name)
-        return (ofRole.length > 0 ? ofRole : [place]).map((host) => this.plan.host(host).face)
-      },
-    })
-    this.#minted.push(parseCertificate(pemBlocks(minted.cert)[0]!.der).serialNumber)
-    return minted
-  }
-
-  /** Puts all that was minted on the posture's revocation lists; without a list there is nowhere to write it. */
-  async #revokeMinted({ names, isOverdue }: ListFacts): Promise<void> {
-    const { pki, posture } = this.#parts
-    const { revocationList } = await import('../x509/odd.ts')
-    const thisUpdateMs = Date.now() - (isOverdue ? 2 * DAY_MS : 0)
-    const validity = { thisUpdate: new Date(thisUpdateMs), nextUpdate: new Date(thisUpdateMs + DAY_MS) }
-    for (const { signedBy, file, on } of posture.pki.revocationLists) {
-      const signer = pki.authorities.get(signedBy)
-      if (!signer) throw new Error(`[pki_authority] ${signedBy}: posture ${posture.name} has no such authority`)
-      const list = pemBlocks(await revocationList(signer, names === 'nobody' ? [] : this.#minted, validity))[0]!.der
-      for (const { name } of posture.hosts.filter(({ role }) => role === on))
-        replaceWhole(join(this.hostFolder(name), file), list)
-    }
+  mint(wanted: MintedCertificate): Promise<KeyPair> {
+    return this.#authority.mint(wanted)
   }
 
   /** Session keys of every process on a host so far, as an SSLKEYLOGFILE. */
@@ -304,17 +257,6 @@ export class Cluster {
     await this.#parts.release()
   }
 
-  async #dumpCore(host: string, component: string, mode: number): Promise<void> {
-    const found = this.processes.find(({ spec }) => spec.host === host && spec.component === component)
-    if (!found) throw new Error(`[core_process] ${component} on ${host}: no such process`)
-    const folder = join(this.hostFolder(host), '/var/crash')
-    mkdirSync(folder, { recursive: true, mode: 0o755 })
-    const file = join(folder, `core.${component}`)
-    // It holds keys.
-    this.#operator.afterwards(() => rmSync(file, { force: true }))
-    await dumpCore(found.pid, file, mode)
-  }
-
   #administrator(): Operator {
     const host = this.posture.hosts.find(({ role }) => role === 'control-plane')
     if (!host) {
@@ -331,16 +273,15 @@ export class Cluster {
       faceOf: (name) => this.plan.host(name).face,
       witness: (tool, facts) => this.#parts.components.hear(tool, facts),
       loopOf: (name) => this.plan.host(name).loop,
-      fileOn: (name, path) => readFileSync(join(this.hostFolder(name), path)),
-      dumpCore: (host, component, mode) => this.#dumpCore(host, component, mode),
+      pidOf: (host, component) =>
+        this.processes.find(({ spec }) => spec.host === host && spec.component === component)?.pid,
       openPort: async (host, port) => {
         await this.wire.open(host, port)
         return { address: this.plan.host(host).back, port, shut: () => this.wire.close(host, port) }
       },
       folderOf: (name) => this.hostFolder(name),
       watch: (pid) => this.watch(pid),
-      mint: (wanted) => this.mint(wanted),
-      revoke: (list) => this.#revokeMinted(list),
+      authority: this.#authority,
       store: () => ({
         endpoints: this.#urlsOf('kube-apiserver', 'etcd-servers'),
         ...keyPairIn(join(folder, 'pki'), 'apiserver-etcd-client'),
@@ -356,14 +297,6 @@ export class Cluster {
       .map(({ args }) => args.find((arg) => arg.startsWith(`--${flag}=`))?.slice(flag.length + 3) ?? '')
     return [...new Set(values.join(',').split(','))].filter(Boolean)
   }
-}
-
-/** For a file that somebody may read at any moment, as etcd does its revocation list: half of one would be none. */
-function replaceWhole(path: string, content: Uint8Array): void {
-  const beside = `${path}.new`
-  writeFileSync(beside, content)
-  chmodSync(beside, statSync(path).mode)
-  renameSync(beside, path)
 }
 
 /** A pair on a host's disk, where there is one. */

@@ -1,12 +1,14 @@
 /** The honest administrator of a range: plants canaries, looks what became of them, and does an administrator's work. */
 import { etcdClient, type EtcdClient } from '../etcd/client.ts'
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
 import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import type { KubeObject } from '../kube/object.ts'
+import type { CertificateAuthority, ListFacts } from './certificate-authority.ts'
+import { dumpCore } from './core-dump.ts'
 import { discoverCluster, hashOf, type JoinOptions } from './join-discovery.ts'
 import { openLocalProxy, type LocalProxy, type ProxyOptions } from './local-proxy.ts'
 import type { MintedCertificate } from './minted-certificate.ts'
@@ -35,32 +37,20 @@ export interface OperatorOptions {
   witness?: (tool: string, facts: WitnessFacts) => void
   /** Where etcd is, and what opens it: kube-apiserver's own pair. */
   store?: () => { endpoints: readonly string[]; keyPair?: KeyPair }
-  /** A file of a host. */
-  fileOn?: (host: string, path: string) => Buffer
-  /** Writes a component's memory to /var/crash of its host, as a file of that mode. */
-  dumpCore?: (host: string, component: string, mode: number) => Promise<void>
+  /** A component's process; undefined where that host runs none. */
+  pidOf?: (host: string, component: string) => number | undefined
   /** Opens a port of a host's face until it is shut, and says where to listen for what comes there. */
   openPort?: (host: string, port: number) => Promise<{ address: string; port: number; shut: () => Promise<void> }>
   /** Tells the janitor of a process that must not outlive the run. */
   watch?: (pid: number) => void
-  /** Puts every certificate that somebody got who should not have it on the lists that the cluster keeps, if it keeps any. */
-  revoke?: (list: ListFacts) => Promise<void>
-  /** Has a certificate made, as an administrator who runs the cluster's CA can. */
-  mint?: (wanted: MintedCertificate) => Promise<KeyPair>
+  /** What an administrator has who runs the cluster's CAs. */
+  authority?: CertificateAuthority
 }
 
 const POD_DEADLINE_MS = 8000
 const OBJECT_DEADLINE_MS = 5000
 const STORE_TIMEOUT_MS = 2000
 const POLL_MS = 40
-
-/** What a revocation list says. */
-export interface ListFacts {
-  /** Without it all certificates that somebody got who should not have them. */
-  names?: 'nobody'
-  /** Its successor was due yesterday. */
-  isOverdue?: true
-}
 
 export class Operator {
   readonly client: KubeClient
@@ -233,20 +223,24 @@ export class Operator {
 
   /** A certificate of the cluster's CA for an honest person's tool. */
   async mint(wanted: MintedCertificate): Promise<KeyPair> {
-    if (this.#options.mint === undefined) throw new Error('[operator_mint] this operator runs no CA')
-    return this.#options.mint(wanted)
+    return this.#authority().mint(wanted)
   }
 
   /** A file of a host, as its administrator reads it. */
   fileOn(host: string, path: string): Buffer {
-    if (this.#options.fileOn === undefined) throw new Error('[operator_file] this operator runs no host')
-    return this.#options.fileOn(host, path)
+    return readFileSync(this.#pathOn(host, path))
   }
 
-  /** `gcore`: an administrator looks for a fault in a component, and leaves its memory in a file. */
+  /** `gcore`: an administrator looks for a fault in a component, and leaves its memory in /var/crash, as a file of that mode. */
   async dumpCore(host: string, component: string, mode: number): Promise<void> {
-    if (this.#options.dumpCore === undefined) throw new Error('[operator_core] this operator runs no host')
-    await this.#options.dumpCore(host, component, mode)
+    const pid = this.#options.pidOf?.(host, component)
+    if (pid === undefined) throw new Error(`[core_process] ${component} on ${host}: no such process`)
+    const folder = this.#pathOn(host, '/var/crash')
+    mkdirSync(folder, { recursive: true, mode: 0o755 })
+    const file = join(folder, `core.${component}`)
+    // It holds keys.
+    this.afterwards(() => rmSync(file, { force: true }))
+    await dumpCore(pid, file, mode)
   }
 
   /** Where an administrator's tool listens on a host that is told to listen everywhere: others reach it by the host's face. */
@@ -260,8 +254,7 @@ export class Operator {
 
   /** An administrator reports stolen keys. */
   async revoke(list: ListFacts = {}): Promise<void> {
-    if (this.#options.revoke === undefined) throw new Error('[operator_revoke] this operator keeps no lists')
-    return this.#options.revoke(list)
+    return this.#authority().revokeMinted(list)
   }
 
   /** `kubectl proxy`, until the goal is taken away: whoever reaches it is the administrator. */
@@ -365,6 +358,12 @@ export class Operator {
     // What is left to undo in a cluster that is no more has gone with it.
     await this.undo().catch(() => {})
     await Promise.all([this.client.close(), this.#store?.close()])
+  }
+
+  #authority(): CertificateAuthority {
+    const { authority } = this.#options
+    if (authority === undefined) throw new Error('[operator_authority] this operator runs no CA')
+    return authority
   }
 
   #pathOn(host: string, path: string): string {
