@@ -42,10 +42,8 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     try {
       return await act(join(order.machine.root, path))
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
-      // Node's own fence is not the machine's: only the system's word is evidence of a file mode.
-      if (code === 'EACCES' || code === 'EPERM') observe({ layer: 'os', code, text: path })
-      else observe({ code, text: path })
+      const { code = 'unknown' } = error as NodeJS.ErrnoException
+      observe(refusedBySystem(code, path) ?? { code, text: path })
       return undefined
     }
   }
@@ -95,6 +93,7 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     },
     held: (name) => readFile(join(folder, name)),
     heldPath: (name) => join(folder, name),
+    holds: async (name) => (await readdir(folder)).includes(name),
     runtime: async () => {
       const [{ runtimeThief }, { RUNTIME_SOCKET }] = await Promise.all([
         import('./runtime.ts'),
@@ -107,8 +106,8 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
       try {
         return await readFile(path)
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        if (code === 'EACCES' || code === 'EPERM') observe({ layer: 'os', code, text: path })
+        const refused = refusedBySystem((error as NodeJS.ErrnoException).code, path)
+        if (refused) observe(refused)
         return undefined
       }
     },
@@ -116,6 +115,11 @@ export function createWorld(folder: string, order: AttemptOrder, around: Surroun
     writeAsUser: async (path, content) =>
       (await onMachine(path, (real) => writeFile(real, content).then(() => true))) ?? false,
   }
+}
+
+/** Node's own fence is not the machine's: only the system's word is evidence of a file mode. */
+function refusedBySystem(code: string | undefined, path: string): Observation | undefined {
+  return code === 'EACCES' || code === 'EPERM' ? { layer: 'os', code, text: path } : undefined
 }
 
 /** What a foothold holds that may open a recording: read when it is needed, as session keys leak as late as anything. */

@@ -113,6 +113,8 @@ export interface World {
   held(name: string): Promise<Buffer>
   /** Path of a folder or file of the foothold, for readers of whole folders. */
   heldPath(name: string): string
+  /** Whether the foothold holds a file of that name. */
+  holds(name: string): Promise<boolean>
   /** A file of the machine that the attacker is a user of, by its path on that machine. */
   readAsUser(path: string): Promise<Buffer | undefined>
   /** Puts a file on the machine that the attacker is a user of, or root of; the system's word is noted where it may not. */

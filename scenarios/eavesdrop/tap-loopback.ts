@@ -95,10 +95,7 @@ async function deliverSecret(operator: Operator, goal: Staged): Promise<void> {
 }
 
 async function heardByPod(world: World): Promise<Loot> {
-  const isPod = await world.held('credential.token').then(
-    () => true,
-    () => false,
-  )
+  const isPod = await world.holds('credential.token')
   if (isPod) {
     const { status, body } = await world.api({ path: PODS, body: snifferPod(world.goal) })
     if (status !== 201) return [body]

@@ -7,6 +7,7 @@ import type { Operator } from '../../lib/cluster/operator.ts'
 import { onPathWith } from '../../lib/scenario/footholds.ts'
 import type { Service } from '../../lib/scenario/goal.ts'
 import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
+import { emptySecret, staleView } from '../../lib/scenario/stale-kubelet.ts'
 import type { Fault } from '../../lib/wire/fault.ts'
 
 const KUBELET: LinkName = { from: 'worker-2', to: 'control-plane-1' }
@@ -19,25 +20,12 @@ const FROZEN: readonly Fault[] = [
 ]
 const [ON, ONCE] = ['for as long as it takes', 'for a moment']
 
-/** A kubelet that hears of a Pod starts it within tenths of a second; one that was cut off needs a moment to dial again. */
-const UNHEARD_MS = 1500
-const HEARD_MS = 8000
 /** Longer than members take to elect another leader, and long enough for a busy machine to do so. */
 const UNSERVED_MS = 5000
 const PAUSE_MS = 100
 
 const THROUGH: Expectation = { kind: 'through' }
 const EVERYWHERE = { open: THROUGH, encrypted: THROUGH, kubeadm: THROUGH, hardened: THROUGH, 'zero-trust': THROUGH }
-
-async function heardOfNewPod(operator: Operator, goal: Staged): Promise<Service | undefined> {
-  await operator.startCourier(goal)
-  const deadlineMs = goal.target === ON ? UNHEARD_MS : HEARD_MS
-  const isRunning = await operator.waitForPod(goal.namespace, `courier-of-${goal.pod}`, deadlineMs).then(
-    () => true,
-    () => false,
-  )
-  return isRunning ? { by: 'kubelet', text: 'a Pod that was bound since runs' } : undefined
-}
 
 /** `etcdctl put`, at whichever member takes it. */
 async function stored(operator: Operator, { secret, canary }: Staged): Promise<Service | undefined> {
@@ -67,7 +55,7 @@ cipher, but redundancy: with the way to one member alone he stops nobody, as the
       id: 'kubelet',
       title: `a kubelet's way to the API: a view that grows stale`,
       foothold: onPathWith('nothing but the path', KUBELET, {}),
-      goal: { deny: 'a Pod that its kubelet does not hear of', node: 'worker-2', asked: heardOfNewPod },
+      goal: staleView('worker-2'),
       target: ON,
       expect: EVERYWHERE,
       twin: { through: { target: ONCE } },
@@ -83,11 +71,8 @@ cipher, but redundancy: with the way to one member alone he stops nobody, as the
       twin: { through: { foothold: onPathWith('the path to one member', PEERS_OF_ONE, {}) } },
     },
   ],
-  /** The Secret that a Pod of the kubelet's is to mount. */
-  async prepare(operator, { variant, namespace, secret: name }) {
-    if (variant !== 'kubelet') return
-    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data: { value: '' } }
-    await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret)
+  async prepare(operator, goal) {
+    if (goal.variant === 'kubelet') await emptySecret(operator, goal)
   },
   async attempt(world) {
     await world.disturb(FROZEN)

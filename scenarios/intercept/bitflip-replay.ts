@@ -6,8 +6,8 @@
 import type { Operator } from '../../lib/cluster/operator.ts'
 import type { Edit, Fault } from '../../lib/wire/fault.ts'
 import { onPathWith } from '../../lib/scenario/footholds.ts'
-import type { Service } from '../../lib/scenario/goal.ts'
 import { scenario, type Expectation, type Staged, type Variant } from '../../lib/scenario/scenario.ts'
+import { emptySecret, staleView } from '../../lib/scenario/stale-kubelet.ts'
 
 const LINK = { from: 'worker-2', to: 'control-plane-1' }
 const THROUGH: Expectation = { kind: 'through' }
@@ -43,20 +43,6 @@ async function isReported(operator: Operator, { namespace }: Staged, mark: strin
 /** The server's first flight is longer, with TLS and without. */
 const CUT: Fault = { kind: 'cut', direction: 'toCaller', afterBytes: 512 }
 const [EVERY, ONCE] = ['every connection', 'the connections of one moment']
-
-/** A kubelet that hears of a Pod starts it within tenths of a second; one that was cut off once needs a moment to dial again. */
-const HEARD_MS = 5000
-
-async function heardOfNewPod(operator: Operator, goal: Staged): Promise<Service | undefined> {
-  await operator.startCourier(goal)
-  try {
-    await operator.waitForPod(goal.namespace, `courier-of-${goal.pod}`, HEARD_MS)
-    return { by: 'kubelet', text: 'a Pod that was bound since runs' }
-  } catch (error) {
-    if ((error as Error).message.startsWith('[pod_not_running]')) return undefined
-    throw error
-  }
-}
 
 function variant(id: string, title: string, encrypted: Expectation = REFUSED): Variant {
   return {
@@ -98,30 +84,24 @@ long an answer is, so nobody takes the part for the whole; but who hears no more
       id: 'truncate',
       title: 'a FIN without a close_notify: a kubelet whose view grows stale',
       foothold: onPathWith('nothing but the path', LINK, {}),
-      goal: { deny: 'a Pod that its kubelet does not hear of', node: 'worker-2', asked: heardOfNewPod },
+      goal: staleView('worker-2'),
       target: EVERY,
       expect: { open: THROUGH, encrypted: THROUGH, kubeadm: THROUGH, hardened: THROUGH, 'zero-trust': THROUGH },
       // What was cut off is not taken for the whole: the kubelet dials again and asks for all of it.
       twin: { through: { target: ONCE } },
     },
   ],
+  prepare: emptySecret,
   async meanwhile(operator, goal) {
-    const { namespace, secret: name } = goal
-    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data: { value: '' } }
-    await operator.create(`/api/v1/namespaces/${namespace}/secrets`, secret)
-    if (goal.variant !== 'truncate') await operator.startCourier(goal)
+    await operator.startCourier(goal)
   },
   async attempt(world, variant) {
     if (variant === 'truncate') {
-      await world.meanwhile()
       await world.disturb([CUT])
       if (world.target === ONCE) await world.disturb([])
       return []
     }
-    const hasKeys = await world.held('impostor.key').then(
-      () => true,
-      () => false,
-    )
+    const hasKeys = await world.holds('impostor.key')
     const writing = { isDone: false }
     const written = new RegExp(`(containerd://)[0-9a-f]{${world.mark.length}}`, 'g')
     const isOpen = hasKeys || world.network.apiserver.startsWith('http:')

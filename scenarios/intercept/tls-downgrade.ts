@@ -115,10 +115,7 @@ a client that tries again with less gives away what the handshake has kept.`,
   },
   async attempt(world, variant) {
     if (variant === 'fallback') return openedLater(world)
-    const hasKey = await world.held('impostor.key').then(
-      () => true,
-      () => false,
-    )
+    const hasKey = await world.holds('impostor.key')
     const isRedirected = variant === 'plaintext-port' && !hasKey
     const impostor = await world.intercept({
       ...(hasKey ? { certificate: 'impostor' } : {}),
