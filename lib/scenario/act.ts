@@ -1,5 +1,5 @@
 /** Runs one act once: prepares the foothold, lets the attacker's process try, and judges what came of it. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AttackerProcess, type Attempted } from '../attacker/attacker-process.ts'
 import { fillFoothold, makeFootholdFolder } from '../attacker/foothold-folder.ts'
@@ -15,7 +15,7 @@ import type { Staged, Variant } from './scenario.ts'
 import { newCanary, stage, unstage } from './stage.ts'
 
 /** Who bars the way to the store, or between its members, bars it for all that lead: they are given time before the next act. */
-const ETCD_PORTS: readonly unknown[] = [2379, 2380]
+const ETCD_PORTS: readonly (number | undefined)[] = [2379, 2380]
 
 export async function act(
   cluster: Cluster,
@@ -150,7 +150,11 @@ function rememberFolder(folder: string): () => void {
   const before = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]))
   return () => {
     for (const name of readdirSync(folder)) if (!before.has(name)) rmSync(join(folder, name), { recursive: true })
-    for (const [name, content] of before) writeFileSync(join(folder, name), content)
+    for (const [name, content] of before) {
+      const file = join(folder, name)
+      // Whoever watches the folder is told of what changed alone.
+      if (!existsSync(file) || !readFileSync(file).equals(content)) writeFileSync(file, content)
+    }
   }
 }
 

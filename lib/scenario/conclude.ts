@@ -94,11 +94,9 @@ async function proofOf(
     return found && !found.metadata.deletionTimestamp ? undefined : `the ${what} is gone`
   }
   if ('deny' in variant.goal) return undefined
-  if ('show' in variant.goal) {
-    const loot = result.loot.map((piece) => Buffer.from(piece, 'base64'))
-    return (await variant.goal.shown(cluster.operator, loot, mark)) ? variant.goal.show : undefined
-  }
   const loot = result.loot.map((piece) => Buffer.from(piece, 'base64'))
+  if ('show' in variant.goal)
+    return (await variant.goal.shown(cluster.operator, loot, mark)) ? variant.goal.show : undefined
   if (variant.goal.read === 'fact') {
     const fact = await variant.goal.known(cluster.operator)
     return fact !== undefined && loot.some((piece) => piece.includes(fact)) ? variant.goal.what : undefined

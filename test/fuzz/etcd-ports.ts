@@ -12,7 +12,7 @@ import { encoderOf, messageFrame } from '../../sim/etcd/peer/message-stream.ts'
 import { encodeMessage } from '../../sim/etcd/peer/raft-message.ts'
 import { clusterIdOf, memberIdOf } from '../../sim/etcd/cluster/members.ts'
 import { hexOf, message } from '../../sim/etcd/raft/message.ts'
-import { MemberPlace, MemberProcess } from '../fidelity/etcd/member-process.ts'
+import { MemberPlace, MemberProcess, PLAIN_MEMBER } from '../fidelity/etcd/member-process.ts'
 
 export interface PortTarget {
   seeds: readonly Buffer[]
@@ -33,16 +33,7 @@ export async function etcdPorts(): Promise<Record<string, PortTarget>> {
 async function portOf(port: 'client' | 'peer'): Promise<PortTarget> {
   const place = await MemberPlace.create()
   const peerUrl = place.fill('http://{peer}')
-  const member = new MemberProcess(place, [
-    '--name=m1',
-    '--data-dir={data}',
-    '--listen-client-urls=http://{client}',
-    '--advertise-client-urls=http://{client}',
-    '--listen-peer-urls=http://{peer}',
-    '--initial-advertise-peer-urls=http://{peer}',
-    '--initial-cluster=m1=http://{peer}',
-    '--unsafe-no-fsync',
-  ])
+  const member = new MemberProcess(place, [...PLAIN_MEMBER, '--unsafe-no-fsync'])
   const client = new GrpcClient({ endpoints: [place.fill('http://{client}')] })
   const close = async (): Promise<void> => {
     await client.close()

@@ -16,7 +16,7 @@ import { GrpcClient } from '../../lib/etcd/grpc-client.ts'
 import { KV, Maintenance } from '../../lib/etcd/rpc_pb.ts'
 import { WAL_FOLDER, readWal } from '../../lib/etcd/wal-read.ts'
 import { BboltFile } from '../../sim/etcd/backend/bbolt-file.ts'
-import { MemberPlace, MemberProcess } from '../fidelity/etcd/member-process.ts'
+import { MemberPlace, MemberProcess, PLAIN_MEMBER } from '../fidelity/etcd/member-process.ts'
 import { clusterSoak, type ClusterSoakResult } from './cluster-soak.ts'
 import { Random } from './random.ts'
 
@@ -41,13 +41,7 @@ const WRITERS = 8
 const MOST_WRITES_BEFORE_A_KILL = 120
 
 const FLAGS = [
-  '--name=m1',
-  '--data-dir={data}',
-  '--listen-client-urls=http://{client}',
-  '--advertise-client-urls=http://{client}',
-  '--listen-peer-urls=http://{peer}',
-  '--initial-advertise-peer-urls=http://{peer}',
-  '--initial-cluster=m1=http://{peer}',
+  ...PLAIN_MEMBER,
   // So that kills come between the parts of a snapshot as well.
   '--snapshot-count=50',
 ]

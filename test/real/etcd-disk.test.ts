@@ -4,7 +4,7 @@ import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_proces
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { MemberPlace, MemberProcess } from '../fidelity/etcd/member-process.ts'
+import { MemberPlace, MemberProcess, PLAIN_MEMBER } from '../fidelity/etcd/member-process.ts'
 
 const ENVIRONMENT = { PATH: process.env['PATH'], ETCDCTL_API: '3' }
 
@@ -13,16 +13,6 @@ function isThere(program: string, ...args: string[]): boolean {
   if (!found) process.stderr.write(`SKIPPED: ${program} is not installed, our disk was not put to it\n`)
   return found
 }
-
-const FLAGS = [
-  '--name=m1',
-  '--data-dir={data}',
-  '--listen-client-urls=http://{client}',
-  '--advertise-client-urls=http://{client}',
-  '--listen-peer-urls=http://{peer}',
-  '--initial-advertise-peer-urls=http://{peer}',
-  '--initial-cluster=m1=http://{peer}',
-]
 
 const found = isThere('etcd', '--version') && isThere('etcdctl', 'version')
 
@@ -37,7 +27,7 @@ t.test('etcd', { skip: found ? false : 'etcd or etcdctl is not installed' }, asy
     })
   const etcdctl = (...words: string[]) => run('etcdctl', `--endpoints=http://127.0.0.1:${place.clientPort}`, ...words)
   const withData = (data: string): string[] =>
-    FLAGS.map((flag) => place.fill(flag.replace('{data}', join(place.folder, data))))
+    PLAIN_MEMBER.map((flag) => place.fill(flag.replace('{data}', join(place.folder, data))))
   const ours = async (data: string, act: () => Promise<void>): Promise<void> => {
     const member = new MemberProcess(place, withData(data))
     t.ok(await member.serves(), `ours serves ${data}`)

@@ -24,6 +24,17 @@ export function flagSet(name: string): string[] {
 
 export const MAIN = entryPoint('sim/etcd')
 
+/** A member alone, without TLS: for what is about other things. */
+export const PLAIN_MEMBER = [
+  '--name=m1',
+  '--data-dir={data}',
+  '--listen-client-urls=http://{client}',
+  '--advertise-client-urls=http://{client}',
+  '--listen-peer-urls=http://{peer}',
+  '--initial-advertise-peer-urls=http://{peer}',
+  '--initial-cluster=m1=http://{peer}',
+]
+
 /** Everything of a member starts within this, on a machine that is busy with other tests. */
 const DEADLINE_MS = 15_000
 
