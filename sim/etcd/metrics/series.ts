@@ -9,34 +9,39 @@ export interface Family {
 /** Label values in the order of the family's label names. */
 type Labels = readonly string[]
 
+/** One series, its value free to move. */
+export interface Cell<Value> {
+  readonly labels: Labels
+  value: Value
+}
+
 abstract class Series<Value> implements Family {
   readonly name: string
   readonly #help: string
   readonly #type: string
   protected readonly labelNames: Labels
-  protected readonly values = new Map<string, { labels: Labels; value: Value }>()
+  /** Of a family without labels. */
+  readonly #only: Cell<Value> | undefined
+  protected readonly values = new Map<string, Cell<Value>>()
 
   constructor(type: string, name: string, help: string, labelNames: Labels) {
     this.#type = type
     this.name = name
     this.#help = help
     this.labelNames = labelNames
-    if (labelNames.length === 0) this.at([])
+    if (labelNames.length === 0) this.#only = this.at([])
   }
 
   protected abstract zero(): Value
   protected abstract lines(labels: Labels, value: Value): string[]
 
-  protected at(labels: Labels): { labels: Labels; value: Value } {
+  /** One series of the family: whoever counts at each call keeps it. */
+  at(labels: Labels): Cell<Value> {
+    if (this.#only) return this.#only
     const key = labels.join('\0')
     let known = this.values.get(key)
     if (!known) this.values.set(key, (known = { labels, value: this.zero() }))
     return known
-  }
-
-  /** A series that is there before anything has happened, so that a rate begins at zero. */
-  begin(...labels: Labels): void {
-    this.at(labels)
   }
 
   render(): string {
