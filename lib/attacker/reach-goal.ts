@@ -7,6 +7,11 @@ export function secretPath({ namespace, secret }: World['goal']): string {
   return `/api/v1/namespaces/${namespace}/secrets/${secret}`
 }
 
+/** Where etcd keeps it. */
+export function secretKey({ namespace, secret }: Pick<World['goal'], 'namespace' | 'secret'>): string {
+  return `/registry/secrets/${namespace}/${secret}`
+}
+
 /** GET of the goal's Secret by name. */
 export async function secretByApi(world: World, how: Omit<ApiRequest, 'path'> = {}): Promise<Loot> {
   return [(await world.api({ ...how, path: secretPath(world.goal) })).body]

@@ -1,4 +1,5 @@
 /** A right that an attacker grants itself where no authorizer looks: straight in the store. */
+import { secretKey } from '../attacker/reach-goal.ts'
 import type { Loot, World } from '../attacker/world.ts'
 import type { Operator } from '../cluster/operator.ts'
 import { StatusError } from '../kube/client.ts'
@@ -53,7 +54,7 @@ export async function putSecret(world: World): Promise<Loot> {
     type: 'Opaque',
   }
   const etcd = await world.etcd(world.network.etcd[0] ?? '')
-  await etcd.put(`/registry/secrets/${namespace}/${name}`, JSON.stringify(secret))
+  await etcd.put(secretKey({ namespace, secret: name }), JSON.stringify(secret))
   return []
 }
 

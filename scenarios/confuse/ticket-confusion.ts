@@ -2,8 +2,7 @@
  * attacker, good at kube-apiserver          --session ticket-->  etcd, without a certificate
  * attacker, good at kube-apiserver of then  --session ticket-->  kube-apiserver of now, whose bundle has lost the CA
  */
-import { secretPath } from '../../lib/attacker/reach-goal.ts'
-import { secretKey } from '../../lib/scenario/etcd-thief.ts'
+import { secretPath, secretKey } from '../../lib/attacker/reach-goal.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'
 import type { TlsVersion } from '../../lib/tls/policy.ts'

@@ -3,8 +3,8 @@
  */
 import { dirname } from 'node:path'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
-import { secretByApi } from '../../lib/attacker/reach-goal.ts'
-import { NOTHING_STOLEN, secretKey } from '../../lib/scenario/etcd-thief.ts'
+import { secretByApi, secretKey } from '../../lib/attacker/reach-goal.ts'
+import { NOTHING_STOLEN } from '../../lib/scenario/etcd-thief.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 import { issue } from '../../lib/x509/issue.ts'

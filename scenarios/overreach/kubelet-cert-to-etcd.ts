@@ -1,7 +1,7 @@
 /**
  * worker-1's kubelet credential  --TLS-->  etcd (trusts etcd-ca, or by mistake the cluster's CA)
  */
-import { secretKey } from '../../lib/scenario/etcd-thief.ts'
+import { secretKey } from '../../lib/attacker/reach-goal.ts'
 import { fallen } from '../../lib/scenario/footholds.ts'
 import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'

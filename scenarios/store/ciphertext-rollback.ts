@@ -1,8 +1,9 @@
 /**
  * etcd: a value that lay there before  --Put once more-->  etcd  --x-->  a credential that was taken back
  */
+import { secretKey } from '../../lib/attacker/reach-goal.ts'
 import type { Operator } from '../../lib/cluster/operator.ts'
-import { ETCD_THIEF, NOTHING_STOLEN, secretKey, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
+import { ETCD_THIEF, NOTHING_STOLEN, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
 import { valueOf } from '../../lib/scenario/store-write.ts'
 import { scenario, type Staged } from '../../lib/scenario/scenario.ts'
 

@@ -1,14 +1,9 @@
 /**
  * etcd: the Secret's sealed value  --copied onto-->  a Secret that the developer may read  --kube-apiserver opens it-->  developer
  */
-import {
-  DEVELOPER_WITH_ETCD,
-  NOTHING_SEALED,
-  OWN_SECRET_KEY,
-  ownSecretByApi,
-  secretKey,
-  settleDeveloper,
-} from '../../lib/scenario/etcd-thief.ts'
+import { secretKey } from '../../lib/attacker/reach-goal.ts'
+import { DEVELOPER_WITH_ETCD, OWN_SECRET_KEY, ownSecretByApi, settleDeveloper } from '../../lib/scenario/developer.ts'
+import { NOTHING_SEALED } from '../../lib/scenario/etcd-thief.ts'
 import { scenario, type Variant } from '../../lib/scenario/scenario.ts'
 
 const VARIANT: Omit<Variant, 'id' | 'title' | 'expect'> = {

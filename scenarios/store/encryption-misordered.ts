@@ -1,9 +1,10 @@
 /**
  * EncryptionConfiguration says "sealed"  --x-->  etcd holds it in plain  --disk or key-->  thief
  */
+import { secretKey } from '../../lib/attacker/reach-goal.ts'
 import { readStolenStore } from '../../lib/attacker/stolen-store.ts'
 import type { Operator } from '../../lib/cluster/operator.ts'
-import { ETCD_THIEF, NOTHING_SEALED, secretKey } from '../../lib/scenario/etcd-thief.ts'
+import { ETCD_THIEF, NOTHING_SEALED } from '../../lib/scenario/etcd-thief.ts'
 import { DISK_THIEF } from '../../lib/scenario/footholds.ts'
 import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
 

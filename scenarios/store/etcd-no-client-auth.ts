@@ -1,7 +1,7 @@
 /**
  * stranger  --TLS without a certificate-->  etcd  --x-->  the whole cluster's state
  */
-import { secretKey } from '../../lib/scenario/etcd-thief.ts'
+import { secretKey } from '../../lib/attacker/reach-goal.ts'
 import { STRANGER } from '../../lib/scenario/footholds.ts'
 import { clusterAdminBinding, isBound } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'

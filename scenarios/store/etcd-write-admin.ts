@@ -1,7 +1,8 @@
 /**
  * an etcd client's stolen pair  --TLS-->  etcd  --x-->  kube-apiserver believes what it reads there
  */
-import { ETCD_THIEF, NOTHING_STOLEN, secretKey, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
+import { secretKey } from '../../lib/attacker/reach-goal.ts'
+import { ETCD_THIEF, NOTHING_STOLEN, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
 import { thiefOfPair, type PairName } from '../../lib/scenario/footholds.ts'
 import { isBound, putClusterAdminBinding } from '../../lib/scenario/store-write.ts'
 import { scenario, type Expectation, type Variant } from '../../lib/scenario/scenario.ts'

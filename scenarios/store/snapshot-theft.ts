@@ -1,7 +1,7 @@
 /**
  * a copy of etcd's data directory  --offline-->  the Secret's record
  */
-import { secretKey } from '../../lib/scenario/etcd-thief.ts'
+import { secretKey } from '../../lib/attacker/reach-goal.ts'
 import { DISK_THIEF } from '../../lib/scenario/footholds.ts'
 import { scenario } from '../../lib/scenario/scenario.ts'
 import { readStolenStore } from '../../lib/attacker/stolen-store.ts'
