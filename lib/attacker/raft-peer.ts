@@ -49,16 +49,28 @@ export function headersOf({ clusterId }: Group, from: Member, to: Member): Recor
 }
 
 /**
- * Takes the streams on which each member would tell another one what is written, until one of them tells the word. Its
+ * Takes the streams on which each member would tell another one what is written, until one of them tells a name that is new. Its
  * owner takes a stream back as soon as it is lost, so that some of what is written passes by: `act`, which makes somebody
- * write, is done until it is heard.
+ * write, is done until it is heard. What a member missed before is told once more, to whoever has its stream by then: names
+ * heard before the first act was over are not news.
+ *
+ * @param name matches one name, with the flag `g`
  */
-export async function takeStreams(world: World, word: string, act: () => Promise<void>): Promise<Loot> {
+export async function takeStreams(world: World, name: RegExp, act: () => Promise<void>): Promise<Loot> {
   const group = await groupOf(world)
   if (!group) return []
   const loot: Buffer[] = []
   const end = performance.now() + PATIENCE_MS
   const told = new AbortController()
+  const old = new Set<string>()
+  let acts = 0
+  const hear = (piece: Buffer): boolean => {
+    for (const [heard] of piece.toString('latin1').matchAll(name)) {
+      if (acts === 0) old.add(heard)
+      else if (!old.has(heard)) told.abort()
+    }
+    return told.signal.aborted
+  }
   const listen = async (at: Member, index: number): Promise<void> => {
     const victim = group.members[(index + 1) % group.members.length]!
     while (!told.signal.aborted && performance.now() < end) {
@@ -66,19 +78,18 @@ export async function takeStreams(world: World, word: string, act: () => Promise
         path: `/raft/stream/msgapp/${victim.id}`,
         headers: headersOf(group, victim, at),
         forMs: end - performance.now(),
-        until: (piece) => {
-          if (piece.includes(word)) told.abort()
-          return told.signal.aborted
-        },
+        until: hear,
       })
       loot.push(...pieces)
       if (status !== 200) return
     }
   }
   const keepWriting = async (): Promise<void> => {
-    while (!told.signal.aborted && performance.now() < end) await act()
+    for (; !told.signal.aborted && performance.now() < end; acts++) await act()
   }
-  await Promise.all([...group.members.map(listen), keepWriting()])
+  // Where all are turned away there is nothing to write for.
+  const listened = Promise.all(group.members.map(listen)).finally(() => told.abort())
+  await Promise.all([listened, keepWriting()])
   return loot
 }
 

@@ -6,7 +6,7 @@ import type { Operator } from '../cluster/operator.ts'
 import type { Goal, Staged } from './scenario.ts'
 
 const ROLES = '/apis/rbac.authorization.k8s.io/v1/namespaces'
-const ROLE_KEYS = '/registry/roles/'
+const ROLE_KEYS = /\/registry\/roles\/[\w/-]+/g
 
 /** A key of etcd holds an object's name, and nobody seals keys. */
 export const READ_A_NAME: Goal = { read: 'word', what: 'the name of what was written' }
