@@ -1,8 +1,10 @@
 /**
- * Three members under write load, of which one is killed (kill -9), two are, or one is paused and wakes as what it was, again
- * and again: no acknowledged write is lost, no linearizable read is stale, everybody comes back by itself, and in the end all
+ * Three members under write load, of which one is killed (kill -9), two are, one loses its disk, or one is paused and wakes as what it
+ * was, again and again: no acknowledged write is lost, no linearizable read is stale, everybody comes back by itself, and in the end all
  * three hold the same. A failure keeps the data directories.
  */
+import { rmSync } from 'node:fs'
+import { etcdClient } from '../../lib/etcd/client.ts'
 import { GrpcClient } from '../../lib/etcd/grpc-client.ts'
 import { KV, Maintenance } from '../../lib/etcd/rpc_pb.ts'
 import { MemberPlace, MemberProcess } from '../fidelity/etcd/member-process.ts'
@@ -12,6 +14,8 @@ import { RegisterWriter, Violation } from './register-writer.ts'
 export interface ClusterSoakResult {
   kills: number
   pauses: number
+  /** Disks lost, each with its member killed. */
+  wipes: number
   acknowledged: number
   reads: number
   /** What was lost or stale, and after which fault. */
@@ -36,6 +40,8 @@ interface Member {
   name: string
   place: MemberPlace
   process: MemberProcess
+  /** Whether it joins those who are there, in place of one that is gone. */
+  joins: boolean
 }
 
 class Cluster {
@@ -48,7 +54,7 @@ class Cluster {
 
   async start(): Promise<void> {
     for (const name of ['m1', 'm2', 'm3'])
-      this.members.push({ name, place: await MemberPlace.create(), process: undefined as never })
+      this.members.push({ name, place: await MemberPlace.create(), process: undefined as never, joins: false })
     for (const member of this.members) this.launch(member)
     await Promise.all(this.members.map(({ process }) => process.serves()))
   }
@@ -63,6 +69,7 @@ class Cluster {
       '--listen-peer-urls=http://{peer}',
       '--initial-advertise-peer-urls=http://{peer}',
       `--initial-cluster=${peers.join(',')}`,
+      `--initial-cluster-state=${member.joins ? 'existing' : 'new'}`,
       '--heartbeat-interval=50',
       '--election-timeout=500',
       // So that who was away is brought up by a snapshot as well.
@@ -72,6 +79,30 @@ class Cluster {
       '--auto-compaction-retention=2s',
       ...this.#flags,
     ])
+  }
+
+  /** As an administrator replaces a machine whose disk is gone: `etcdctl member remove`, `member add`, an empty disk. */
+  async replace(member: Member): Promise<void> {
+    const peerUrl = member.place.fill('http://{peer}')
+    const others = this.members.filter((each) => each !== member)
+    const endpoints = others.map(({ place }) => `http://127.0.0.1:${place.clientPort}`)
+    const etcdctl = etcdClient({ endpoints, timeoutMs: CALL_MS })
+    try {
+      const isThere = async (): Promise<bigint | undefined> =>
+        (await etcdctl.members()).find(({ peerURLs }) => peerURLs.includes(peerUrl))?.ID
+      const old = await isThere()
+      // Who had no answer looks whether it was done: with the old leader's end an answer is lost.
+      await untilDone(async () => {
+        if (old !== undefined && (await isThere()) === old) await etcdctl.removeMember(old)
+      })
+      await untilDone(async () => {
+        if ((await isThere()) === undefined) await etcdctl.addMember([peerUrl])
+      })
+    } finally {
+      await etcdctl.close()
+    }
+    rmSync(member.place.data, { recursive: true })
+    member.joins = true
   }
 
   client(first: number): GrpcClient {
@@ -89,7 +120,7 @@ export async function clusterSoak(options: ClusterSoakOptions): Promise<ClusterS
   const { kills, seed, flags = [], tell = () => {} } = options
   const random = new Random(seed)
   const cluster = new Cluster(flags)
-  const result: ClusterSoakResult = { kills: 0, pauses: 0, acknowledged: 0, reads: 0 }
+  const result: ClusterSoakResult = { kills: 0, pauses: 0, wipes: 0, acknowledged: 0, reads: 0 }
   const faults = { isOver: false }
   const writing = async (writer: RegisterWriter, at: number): Promise<void> => {
     const choices = new Random(seed * WRITERS + at)
@@ -126,7 +157,9 @@ export async function clusterSoak(options: ClusterSoakOptions): Promise<ClusterS
         await fault(cluster, random, result)
         if (result.kills < told + 20) continue
         told = result.kills
-        tell(`${result.kills} kills, ${result.pauses} pauses, ${result.acknowledged} writes acknowledged`)
+        tell(
+          `${result.kills} kills, ${result.pauses} pauses, ${result.wipes} disks lost, ${result.acknowledged} writes`,
+        )
       }
     })()
     await Promise.race([mishaps, work])
@@ -156,12 +189,34 @@ async function fault(cluster: Cluster, random: Random, result: ClusterSoakResult
     return
   }
   const others = cluster.members.filter((member) => member !== hit)
+  if (random.chance(0.1)) {
+    await hit.process.process.kill()
+    result.kills += 1
+    result.wipes += 1
+    await cluster.replace(hit)
+    cluster.launch(hit)
+    await back(hit)
+    return
+  }
   const down = random.chance(0.15) ? [hit, random.pick(others)] : [hit]
   await Promise.all(down.map(({ process }) => process.process.kill()))
   result.kills += down.length
   if (down.length === 1) await progress(result, random.below(MOST_WRITES_BETWEEN))
   for (const member of down) cluster.launch(member)
   for (const member of down) await back(member)
+}
+
+/** Until it is done once without an error: a cluster that lost its leader refuses for a while. */
+async function untilDone(what: () => Promise<void>): Promise<void> {
+  const end = Date.now() + STALL_MS
+  for (;;) {
+    try {
+      return await what()
+    } catch (error) {
+      if (Date.now() > end) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
 }
 
 /** It serves by itself, however long a machine with other work to do takes. */

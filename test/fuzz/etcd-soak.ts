@@ -212,8 +212,11 @@ async function main(): Promise<void> {
   conclude(`${kills} kills, ${disturbances} disturbances, ${acknowledged} writes acknowledged`, failure)
 }
 
-function tellCluster({ kills, pauses, acknowledged, reads, failure }: ClusterSoakResult): void {
-  conclude(`${kills} kills, ${pauses} pauses, ${acknowledged} writes acknowledged, ${reads} reads`, failure)
+function tellCluster({ kills, pauses, wipes, acknowledged, reads, failure }: ClusterSoakResult): void {
+  conclude(
+    `${kills} kills, ${pauses} pauses, ${wipes} disks lost, ${acknowledged} writes acknowledged, ${reads} reads`,
+    failure,
+  )
 }
 
 function conclude(figures: string, failure: string | undefined): void {
