@@ -1,7 +1,8 @@
 /** Command lines as the real components read them. Rows with an `id` were recorded from the real ones. */
 import t from 'tap'
-import { utimesSync, writeFileSync } from 'node:fs'
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Script } from 'node:vm'
 import { durationText, parseDurationMs } from '../../../lib/settings/duration.ts'
 import { entryPoint } from '../../../lib/settings/entry-point.ts'
 import { FlagError, parsePflags } from '../../../lib/settings/pflag.ts'
@@ -325,4 +326,15 @@ t.test('a program is started packed, unless a checkout was compiled since', asyn
   t.equal(entryPoint('.', compiled), plain, 'compiled since it was packed')
   utimesSync(plain, 1000, 1000)
   t.equal(entryPoint('.', compiled), packed)
+})
+
+t.test('V8 takes the code that a program was packed with', async (t) => {
+  for (const program of ['attacker', 'wire']
+    .map((name) => `lib/${name}`)
+    .concat(Object.keys(TABLES).map((name) => `sim/${name}`))) {
+    const folder = join(import.meta.dirname, '../../..', program)
+    const text = readFileSync(join(folder, 'main.bundle'), 'latin1')
+    const cachedData = readFileSync(join(folder, `main.${process.version}.code`))
+    t.equal(new Script(text, { cachedData }).cachedDataRejected, false, program)
+  }
 })
