@@ -37,6 +37,11 @@ export function packageFolders(root: string): string[] {
   return [join(root, 'node_modules'), ...above]
 }
 
+/** Whether every attacker may read that scenario: it is one of the package's own. */
+export function isShipped(scenario: string | undefined): boolean {
+  return scenario === undefined || fileURLToPath(scenario).startsWith(join(COMPILED, 'scenarios', sep))
+}
+
 export interface AttackerOptions {
   /** The foothold's folder. */
   foothold: string

@@ -62,6 +62,9 @@ export class Cluster {
   readonly loops: ReadonlySet<string>
   #operator: Operator
   readonly #authority: CertificateAuthority
+  readonly #lastSteps: Array<() => Promise<void>> = []
+  /** Texts of the posture's objects that were created. */
+  readonly #created = new Set<string>()
   #stopped = false
   #wireDied = false
 
@@ -164,7 +167,9 @@ export class Cluster {
       ...(restarted ? { restarted } : {}),
       whenServing: async () => {
         onStep('kube-apiserver ready')
-        await createObjects(this.#operator, renderClusterObjects(posture, plan))
+        const texts = renderClusterObjects(posture, plan).filter((text) => !this.#created.has(text))
+        await createObjects(this.#operator, texts)
+        for (const text of texts) this.#created.add(text)
         onStep('objects of the posture')
       },
     })
@@ -246,10 +251,16 @@ export class Cluster {
     return ready?.status === 200 ? undefined : 'kube-apiserver'
   }
 
+  /** Has something of one's own ended with the cluster, before its folder goes. */
+  beforeItEnds(step: () => Promise<void>): void {
+    this.#lastSteps.push(step)
+  }
+
   /** Ends every process and removes every file. Safe to call twice. */
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
+    await Promise.all(this.#lastSteps.map((step) => step()))
     await this.#operator.close()
     await this.#parts.components.killAll()
     await this.wire.stop()

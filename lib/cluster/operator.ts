@@ -50,7 +50,7 @@ export interface OperatorOptions {
 const POD_DEADLINE_MS = 8000
 const OBJECT_DEADLINE_MS = 5000
 const STORE_TIMEOUT_MS = 2000
-const POLL_MS = 40
+const POLL_MS = 10
 
 export class Operator {
   readonly client: KubeClient

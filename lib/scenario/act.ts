@@ -1,8 +1,9 @@
 /** Runs one act once: prepares the foothold, lets the attacker's process try, and judges what came of it. */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { AttackerProcess, type Attempted } from '../attacker/attacker-process.ts'
-import { fillFoothold, makeFootholdFolder } from '../attacker/foothold-folder.ts'
+import type { Attempted } from '../attacker/attacker-process.ts'
+import { AttackersAhead, endAttacker } from '../attacker/attackers-ahead.ts'
+import { fillFoothold } from '../attacker/foothold-folder.ts'
 import type { Foothold, LinkName } from '../attacker/foothold.ts'
 import type { Observation } from '../attacker/world.ts'
 import type { Cluster } from '../cluster/cluster.ts'
@@ -30,14 +31,13 @@ export async function act(
   const { stands } = how.foothold
   const machine = machineOf(cluster, how.foothold)
   const tidy = machine?.writable === undefined ? undefined : rememberFolder(machine.writable)
-  const folder = makeFootholdFolder(cluster.folder)
-  const attacker = new AttackerProcess({
-    foothold: folder,
+  const attackers = AttackersAhead.of(cluster)
+  const started = attackers.take({
     scenario: discovered.url,
     ...(stands.on === 'machine' && machine ? { machineRoot: machine.root } : {}),
     ...(machine?.writable === undefined ? {} : { writable: machine.writable }),
   })
-  cluster.watch(attacker.pid)
+  const { folder, attacker } = started
   const mark = newCanary()
   let staged: Staged | undefined
   let result: Attempted | undefined
@@ -80,6 +80,7 @@ export async function act(
         }
       },
     )
+    attackers.prepare()
     const acted: Acted = {
       staged,
       mark,
@@ -101,9 +102,8 @@ export async function act(
   } finally {
     if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) await cluster.wire.undivert(diverted)
-    await attacker.stop()
+    await endAttacker(started)
     tidy?.()
-    rmSync(folder, { recursive: true, force: true })
     // Nothing is tidied in a cluster that is gone for good; the next act gets another.
     if (cluster.firstDead() === undefined) {
       await forget(cluster, result?.observed ?? [])

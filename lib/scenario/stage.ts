@@ -55,8 +55,10 @@ export async function stage(operator: Operator, variant: Variant, target?: strin
 export async function unstage(operator: Operator, goal: Staged): Promise<void> {
   await operator.undo()
   const { namespace, pod, secret } = goal
-  if (goal.node) await operator.delete(`/api/v1/namespaces/${namespace}/pods/${pod}`)
-  await operator.delete(`/api/v1/namespaces/${namespace}/secrets/${secret}`)
+  await Promise.all([
+    goal.node ? operator.delete(`/api/v1/namespaces/${namespace}/pods/${pod}`) : undefined,
+    operator.delete(`/api/v1/namespaces/${namespace}/secrets/${secret}`),
+  ])
 }
 
 function secret(goal: Staged): object {

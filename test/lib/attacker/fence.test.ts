@@ -1,8 +1,9 @@
 /** What holds an attacker's process: Node's permission model for files, the wire's ledger for the network. */
 import t from 'tap'
-import { existsSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { fence, packageFolders } from '../../../lib/attacker/attacker-process.ts'
+import { AttackersAhead, endAttacker } from '../../../lib/attacker/attackers-ahead.ts'
 import { refuseLinks } from '../../../lib/attacker/foothold-folder.ts'
 import { startCluster } from '../../../lib/cluster/start-cluster.ts'
 import { CONTROLS } from '../../../lib/posture/controls.ts'
@@ -49,6 +50,25 @@ t.test('an attacker reads its foothold and nothing else, and cannot leave the wi
     kind: 'unclear',
     reason: /^off_the_wire: kube-apiserver on control-plane-1/,
   })
+
+  const waiting = readdirSync(join(cluster.folder, 'footholds'))
+  t.equal(waiting.length, 1, 'the next attacker waits')
+  const attackers = AttackersAhead.of(cluster)
+  const others = [{ scenario: discovered.url }, { machineRoot: cluster.hostFolder('worker-1') }].map((fence) =>
+    attackers.take(fence),
+  )
+  t.notOk(
+    others.some(({ folder }) => waiting.includes(basename(folder))),
+    'for acts that want its fence',
+  )
+  const next = attackers.take({})
+  t.strictSame([basename(next.folder)], waiting)
+  t.strictSame(readdirSync(next.folder), [], 'with nothing in its foothold')
+  await Promise.all([...others, next].map(endAttacker))
+  attackers.prepare()
+  t.equal(processesOf(cluster.folder), 1)
+  await cluster.stop()
+  t.equal(processesOf(cluster.folder), 0, 'it ends with the cluster')
 })
 
 t.test('a foothold with a link in it is refused: the permission model follows links', async (t) => {
@@ -83,3 +103,16 @@ t.test('code that an attacker may read lies where package managers put it', asyn
   const pnpm = '/app/node_modules/.pnpm/mtls-range@1.0.0/node_modules'
   t.strictSame(packageFolders(`${pnpm}/mtls-range`), [`${pnpm}/mtls-range/node_modules`, '/app/node_modules', pnpm])
 })
+
+/** How many processes have a foothold in that run's folder. */
+function processesOf(run: string): number {
+  const footholds = join(run, 'footholds')
+  const lines = readdirSync('/proc').map((name) => {
+    try {
+      return /^\d+$/.test(name) ? readFileSync(`/proc/${name}/cmdline`, 'utf8') : ''
+    } catch {
+      return ''
+    }
+  })
+  return lines.filter((line) => line.includes(`\0${footholds}`)).length
+}
