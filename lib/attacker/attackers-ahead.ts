@@ -21,7 +21,6 @@ export class AttackersAhead {
     if (known) return known
     const attackers = new AttackersAhead(cluster)
     ofClusters.set(cluster, attackers)
-    cluster.beforeItEnds(() => attackers.#end())
     return attackers
   }
 
@@ -37,15 +36,9 @@ export class AttackersAhead {
     return next ?? start(this.#cluster, fence)
   }
 
-  /** Starts the next one. */
+  /** Starts the next one. Whoever still waits when the cluster ends is ended by the run's janitor. */
   prepare(): void {
     this.#next ??= start(this.#cluster, {})
-  }
-
-  async #end(): Promise<void> {
-    const next = this.#next
-    this.#next = undefined
-    if (next) await endAttacker(next)
   }
 }
 

@@ -62,7 +62,6 @@ export class Cluster {
   readonly loops: ReadonlySet<string>
   #operator: Operator
   readonly #authority: CertificateAuthority
-  readonly #lastSteps: Array<() => Promise<void>> = []
   /** Texts of the posture's objects that were created. */
   readonly #created = new Set<string>()
   #stopped = false
@@ -251,16 +250,10 @@ export class Cluster {
     return ready?.status === 200 ? undefined : 'kube-apiserver'
   }
 
-  /** Has something of one's own ended with the cluster, before its folder goes. */
-  beforeItEnds(step: () => Promise<void>): void {
-    this.#lastSteps.push(step)
-  }
-
   /** Ends every process and removes every file. Safe to call twice. */
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    await Promise.all(this.#lastSteps.map((step) => step()))
     await this.#operator.close()
     await this.#parts.components.killAll()
     await this.wire.stop()
