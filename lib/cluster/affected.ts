@@ -25,6 +25,18 @@ export function leavesSealed(before: readonly RenderedHost[], after: readonly Re
   return sealed(before) !== '' || !/^\s*- identity:/m.test(sealed(after))
 }
 
+/** Whether members of etcd are to be found elsewhere: where its peers are, a member knows from its own data (recorded). */
+export function movesMembers(before: readonly RenderedHost[], after: readonly RenderedHost[]): boolean {
+  const urls = (hosts: readonly RenderedHost[]): string[] =>
+    hosts.flatMap(({ launches }) =>
+      launches.flatMap(({ component, args }) =>
+        component === 'etcd' ? args.filter((arg) => arg.startsWith('--initial-advertise-peer-urls=')) : [],
+      ),
+    )
+  const [then, now] = [urls(before), urls(after)]
+  return now.length > 1 && then.join() !== now.join()
+}
+
 export function affectedBy(before: readonly RenderedHost[], after: readonly RenderedHost[]): Affected {
   const affected: Affected = { stop: [], start: [] }
   for (const now of after) {

@@ -9,7 +9,7 @@ import type { KeyPair } from '../tls/listen.ts'
 import type { LinkFilter } from '../wire/link.ts'
 import type { Wire } from '../wire/control.ts'
 import type { AddressPlan } from './addresses.ts'
-import { affectedBy, leavesSealed } from './affected.ts'
+import { affectedBy, leavesSealed, movesMembers } from './affected.ts'
 import { CertificateAuthority } from './certificate-authority.ts'
 import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
@@ -18,7 +18,7 @@ import { createObjects } from './create-objects.ts'
 import type { MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
 import { Operator } from './operator.ts'
-import { leadersRenewed, waitUntilReady, type ReadyOptions } from './ready.ts'
+import { waitUntilReady, wayToStoreOpen, type ReadyOptions } from './ready.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Site } from './site.ts'
 import type { WitnessLine } from './witness.ts'
@@ -141,6 +141,8 @@ export class Cluster {
     )
     if (leavesSealed(before, rendered))
       throw new Error(`[cluster_sealed] ${posture.name}: Secrets of before would be unreadable`)
+    if (movesMembers(before, rendered))
+      throw new Error(`[cluster_moved] ${posture.name}: members of etcd would look for each other where they were`)
     const { stop, start } = affectedBy(before, rendered)
     this.#parts.posture = posture
     this.#parts.rendered = rendered
@@ -177,7 +179,7 @@ export class Cluster {
 
   /** Waits until the way to the store, which somebody barred, is open again for those who lead. */
   recovered(): Promise<void> {
-    return leadersRenewed(this.#operator, new Date(), RECOVERY_MS)
+    return wayToStoreOpen(this.#operator, RECOVERY_MS)
   }
 
   /** What anybody on the network can know, as seen from a host of it. */
