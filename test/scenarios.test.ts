@@ -1,7 +1,7 @@
 /**
  * Every variant against one of the shipped postures, each in its turn, with its twin: the row is as expected, and the one
- * change flips it. Real sockets, real processes. Every variant against every posture is what `npm run attack` runs, and
- * CI with it: it takes two cores longer than a test may.
+ * change flips it. Real sockets, real processes. Every variant against every posture is what `npm run attack:all`
+ * runs, and CI with it: it takes two cores longer than a test may.
  */
 import t from 'tap'
 import { startCluster } from '../lib/cluster/start-cluster.ts'

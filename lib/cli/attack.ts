@@ -7,7 +7,7 @@ import { palette } from '../report/colour.ts'
 import { keepRows, lastRunFile } from '../report/last-run.ts'
 import { summary, table } from '../report/table.ts'
 import { parseReport, writeReport } from '../report/write-reports.ts'
-import { discoverScenarios, selectScenarios } from '../scenario/discover.ts'
+import { discoverScenarios, selectScenarios, selectTour, TOUR_POSTURES, type Discovered } from '../scenario/discover.ts'
 import { isGood, type Row } from '../scenario/row.ts'
 import { runScenarios } from '../scenario/run.ts'
 import { packageVersion } from '../settings/package-root.ts'
@@ -19,6 +19,7 @@ import { progressLine } from './progress.ts'
 
 interface AttackOptions {
   posture?: string[]
+  tour?: boolean
   json?: boolean
   baseline?: string
   failOnSkip?: boolean
@@ -35,8 +36,11 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
   }
   const reports = (options.report ?? []).map(parseReport)
   const baseline = options.baseline === undefined ? undefined : readBaseline(options.baseline)
-  const selected = selectScenarios(await discoverScenarios(), ids)
-  const names = options.posture ?? (await shippedPostures())
+  const all = await discoverScenarios()
+  const shipped = await shippedPostures()
+  const isTour = options.tour === true && ids.length === 0 && options.posture === undefined
+  const selected = isTour ? selectTour(all) : selectScenarios(all, ids)
+  const names = isTour ? TOUR_POSTURES : (options.posture ?? shipped)
   const postures = await Promise.all(names.map(async (name) => members(await loadPosture(name), options)))
   const real = await realBinaries(options.with)
   const progress = progressLine(process.stderr)
@@ -75,8 +79,15 @@ export async function attack(ids: readonly string[], options: AttackOptions): Pr
   if (!options.json) {
     const colour = palette(process.stdout)
     process.stdout.write(`${table(ordered, colour)}\n\n${summary(ordered, colour)}\n`)
+    if (isTour) process.stdout.write(`\n${colour.dim(restOf(all, shipped))}\n`)
   }
   process.exitCode = exitCode(ordered, options, baseline)
+}
+
+/** What there is beside the tour. */
+function restOf(all: readonly Discovered[], postures: readonly string[]): string {
+  const variants = all.flatMap(({ scenario }) => scenario.variants).length
+  return `That was the tour: mtls-range attack runs all ${all.length} attacks in ${variants} variants against ${postures.length} postures.`
 }
 
 /** For `explain`. A run is not worse for a home that cannot be written to. */

@@ -15,6 +15,7 @@ const program = new Command('mtls-range')
     'after',
     `
 Examples:
+  mtls-range attack --tour                           a few attacks against three postures, to begin with
   mtls-range attack                                  every attack against every shipped posture
   mtls-range attack anon-apiserver --posture kubeadm one attack, one posture
   mtls-range attack --posture ./my-cluster --json    your own posture, one JSON row per line
@@ -33,6 +34,7 @@ program
     '-p, --posture <posture...>',
     'a shipped one by name, or a folder shaped as one of them; all shipped ones where none is given',
   )
+  .option('--tour', 'where neither is named: a few attacks and three postures, to begin with, in place of all')
   .option('--json', 'one JSON row per line on stdout')
   .option('--baseline <file>', 'rows of an earlier --json; exit 1 when a row differs')
   .option('--report <format=file...>', 'junit, sarif, tap, markdown or html, written to that file')

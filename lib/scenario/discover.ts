@@ -57,6 +57,15 @@ export function selectScenarios(all: readonly Discovered[], words: readonly stri
   return [...chosen.values()]
 }
 
+/** What a newcomer is shown first. */
+export function selectTour(all: readonly Discovered[]): Selected[] {
+  const words = all.flatMap(({ id, scenario }) => (scenario.tour ?? []).map((variant) => `${id}:${variant}`))
+  return selectScenarios(all, words)
+}
+
+/** The steps from what was common once to what is asked for today. */
+export const TOUR_POSTURES: readonly string[] = ['open', 'kubeadm', 'hardened']
+
 /** A word that names no scenario: a usage fault. */
 export class UnknownScenario extends Error {}
 

@@ -58,6 +58,8 @@ export interface Scenario {
   cis?: readonly string[]
   /** MITRE ATT&CK technique ids. */
   attack?: readonly string[]
+  /** Ids of the variants that a newcomer is shown first (`attack --tour`). */
+  tour?: readonly string[]
   variants: readonly Variant[]
   /** What honest people had done before the attacker came: the act rests on it, so a failure is the range's own. */
   prepare?: (operator: Operator, goal: Staged) => Promise<void>

@@ -43,6 +43,7 @@ export default scenario({
   ],
   cis: ['1.2.24', '2.1', '2.4', '4.2.9'],
   attack: ['T1040'],
+  tour: ['a', 'b', 'c'],
   variants: [
     variant({
       id: 'a',

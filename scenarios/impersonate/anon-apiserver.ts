@@ -17,6 +17,7 @@ export default scenario({
   ],
   cis: ['1.2.1', '1.2.6', '1.2.7', '1.2.8'],
   attack: ['T1133', 'T1190', 'T1613'],
+  tour: ['a'],
   variants: [
     {
       id: 'a',

@@ -34,6 +34,7 @@ export default scenario({
   ],
   cis: ['4.2.1', '4.2.2', '4.2.3'],
   attack: ['T1609', 'T1613'],
+  tour: ['a'],
   variants: [
     { id: 'a', title: 'POST /run with a command', ...VARIANT },
     { id: 'b', title: 'GET /exec over a WebSocket', ...VARIANT },

@@ -15,6 +15,7 @@ kube-apiserver's key, but nobody needs it.`,
   ],
   cis: ['1.2.5', '4.2.11'],
   attack: ['T1557'],
+  tour: ['a'],
   variants: [
     {
       id: 'a',

@@ -40,6 +40,7 @@ export default scenario({
   ],
   cis: ['1.1.13', '1.1.21', '4.1.5'],
   attack: ['T1552.001', 'T1552.004'],
+  tour: ['admin-conf'],
   variants: [
     variant('admin-conf', `an administrator's kubeconfig on the control plane`, 'control-plane-1'),
     variant('kubelet-conf', `a kubelet's kubeconfig on its worker`, 'worker-2', 'worker-2'),

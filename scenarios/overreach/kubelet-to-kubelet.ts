@@ -14,6 +14,7 @@ export default scenario({
   ],
   cis: ['4.2.2'],
   attack: ['T1609', 'T1021'],
+  tour: ['a'],
   variants: [
     {
       id: 'a',

@@ -30,6 +30,7 @@ export default scenario({
   ],
   cis: ['1.2.7'],
   attack: ['T1552.007'],
+  tour: ['a'],
   variants: [
     {
       id: 'a',

@@ -38,6 +38,7 @@ export default scenario({
   ],
   cis: ['1.2.14'],
   attack: ['T1489'],
+  tour: ['a'],
   variants: [
     {
       id: 'a',

@@ -28,6 +28,7 @@ proves who holds the key, not that the right one does.`,
   refs: ['ClusterRole system:kube-controller-manager', 'plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go'],
   cis: ['1.1.17', '1.3.3'],
   attack: ['T1528', 'T1552.007'],
+  tour: ['a'],
   variants: [
     { id: 'a', title: 'LIST of all Secrets', goal: { read: 'secret' }, ...VARIANT },
     {

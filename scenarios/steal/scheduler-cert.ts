@@ -25,6 +25,7 @@ export default scenario({
   refs: ['ClusterRole system:kube-scheduler', 'plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go'],
   cis: ['1.1.15', '1.2.8'],
   attack: ['T1078', 'T1552.007'],
+  tour: ['a'],
   variants: [
     { id: 'a', title: 'LIST of all Secrets', goal: { read: 'secret' }, ...VARIANT },
     {

@@ -12,6 +12,7 @@ export default scenario({
   refs: ['kube-apiserver --encryption-provider-config', 'kubernetes.io/docs/tasks/administer-cluster/encrypt-data/'],
   cis: ['1.1.11', '1.2.27', '1.2.28'],
   attack: ['T1552.001', 'T1005'],
+  tour: ['a'],
   variants: [
     {
       id: 'a',

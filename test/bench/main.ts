@@ -112,7 +112,7 @@ async function attackAndTwin(cluster: Cluster): Promise<void> {
 }
 
 async function wholeRun(): Promise<void> {
-  const [program, ...args] = nodeCommand([MAIN, 'attack', '--json'])
+  const [program, ...args] = nodeCommand([MAIN, 'attack', '--tour', '--json'])
   const started = performance.now()
   const child = spawn(program!, args, { stdio: ['ignore', 'pipe', 'ignore'], env: { PATH: process.env['PATH'] } })
   child.stdout.once('data', () => note('npm run attack: its first row', 'ms', performance.now() - started, 5000))

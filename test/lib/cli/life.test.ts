@@ -5,6 +5,8 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeCommand } from '../../../lib/cluster/node-command.ts'
+import { shippedPostures } from '../../../lib/posture/posture.ts'
+import { discoverScenarios, selectTour, TOUR_POSTURES } from '../../../lib/scenario/discover.ts'
 
 t.setTimeout(180_000)
 
@@ -103,7 +105,8 @@ t.test('list and --json are for reading by people and by machines', async (t) =>
   t.match(list.stdout, /^impersonate\/anon-apiserver {2}Ask nicely$/m)
   for (const line of cli('list', '--json').stdout.trim().split('\n'))
     t.type((JSON.parse(line) as { id: string }).id, 'string')
-  const attack = cli('attack', 'anon-apiserver', '--posture', 'kubeadm', '--json')
+  // As `npm run attack -- anon-apiserver` does.
+  const attack = cli('attack', '--tour', 'anon-apiserver', '--posture', 'kubeadm', '--json')
   t.equal(attack.status, 0, attack.stderr)
   const row = JSON.parse(attack.stdout) as { verdict: string; attack: { evidence: { witness: unknown[] } } }
   t.equal(row.verdict, 'held')
@@ -116,4 +119,20 @@ t.test('list and --json are for reading by people and by machines', async (t) =>
     status: 1,
     stderr: /differs from the baseline: .*was held \(stopped kube-apiserver 401/,
   })
+})
+
+t.test('the tour is short, and every variant of it plays in most of its postures', async (t) => {
+  const tour = selectTour(await discoverScenarios())
+  t.equal(tour.length, 15)
+  const shipped = await shippedPostures()
+  t.strictSame(
+    TOUR_POSTURES.filter((name) => !shipped.includes(name)),
+    [],
+  )
+  for (const { discovered, variants } of tour) {
+    for (const variant of discovered.scenario.variants.filter(({ id }) => variants.includes(id))) {
+      const plays = TOUR_POSTURES.filter((name) => 'kind' in (variant.expect[name] ?? {}))
+      t.ok(plays.length > 1, `${discovered.id}:${variant.id}`)
+    }
+  }
 })
