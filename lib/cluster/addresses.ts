@@ -2,9 +2,10 @@
  * The address plan of a run, one value: which addresses stand for which host. On Linux every address of 127/8 is there
  * without being set up, so a host has three of its own: `face`, that others dial and certificates name and where the wire
  * listens; `back`, where its components bind; `loop`, its own 127.0.0.1. Two ranges run side by side, as each claims an
- * octet. Other plans (10.x in a network namespace of one's own, one address and differing ports) are values of this shape.
+ * octet. Where 127/8 is not all there (macOS) its addresses are given to the loopback interface first. Another plan (10.x in
+ * a network namespace of one's own) is a value of this shape.
  */
-import { createServer, type Server } from 'node:net'
+import { createServer, Server } from 'node:net'
 import { randomInt } from 'node:crypto'
 import type { Addressing, Endpoint } from '../posture/map-addresses.ts'
 import { portOwner } from './port-owner.ts'
@@ -86,18 +87,37 @@ const CLAIM_PORT = 16444
 /** Below 16 lie addresses that other software likes (127.0.0.53 and 127.1.x are taken on many machines). */
 const OCTETS = { first: 16, last: 254 }
 
+/** Hosts of the largest shipped posture, and the attacker's. */
+const USUAL_HOSTS = 8
+
+/** What gives lo0 the addresses of two ranges, as many as `attack` runs at once; until the machine starts anew. */
+const MACOS_ALIASES =
+  `for o in ${OCTETS.first} ${OCTETS.first + 1}; do sudo ifconfig lo0 alias 127.$o.0.1; ` +
+  `for h in $(seq ${USUAL_HOSTS}); do for a in 1 2 3; do sudo ifconfig lo0 alias 127.$o.$h.$a; done; done; done`
+
 /**
- * Claims an octet that no other run on this machine holds.
+ * Claims an octet that no other run on this machine holds, and whose addresses are there: all of 127/8 on Linux, elsewhere
+ * those that somebody gave to the loopback interface.
  *
- * @throws AddressError `[address_octets_taken]` when every one is held, or some program listens on that port everywhere.
+ * @throws AddressError `[address_octets_taken]` when every one is held, or some program listens on that port everywhere;
+ *   `[address_unavailable]` where none is there.
  */
 export async function claimOctet(port = CLAIM_PORT): Promise<OctetClaim> {
   const count = OCTETS.last - OCTETS.first + 1
   const start = randomInt(count)
+  let isAnyThere = false
   for (let step = 0; step < count; step++) {
     const octet = OCTETS.first + ((start + step) % count)
     const server = await listen(`127.${octet}.0.1`, port)
-    if (server) return { octet, release: () => new Promise((resolve) => server.close(() => resolve())) }
+    if (server instanceof Server)
+      return { octet, release: () => new Promise((resolve) => server.close(() => resolve())) }
+    isAnyThere ||= server === 'taken'
+  }
+  if (!isAnyThere) {
+    throw new AddressError(
+      `[address_unavailable] the loopback interface has no 127.${OCTETS.first}.0.1 to 127.${OCTETS.last}.0.1: a host of a range is addresses ` +
+        `of 127/8, as Linux has them all (on macOS: ${MACOS_ALIASES})`,
+    )
   }
   const owner = portOwner(`127.${OCTETS.first}.0.1`, port)
   throw new AddressError(
@@ -106,20 +126,15 @@ export async function claimOctet(port = CLAIM_PORT): Promise<OctetClaim> {
   )
 }
 
-function listen(address: string, port: number): Promise<Server | undefined> {
+function listen(address: string, port: number): Promise<Server | 'taken' | 'not there'> {
   assertLoopback(address, 'listen on')
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy())
     server.unref()
     server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(undefined)
-      else if (error.code === 'EADDRNOTAVAIL') {
-        reject(
-          new AddressError(
-            `[address_unavailable] ${address}: this machine has only 127.0.0.1 (Linux has all of 127/8)`,
-          ),
-        )
-      } else reject(error)
+      if (error.code === 'EADDRINUSE') resolve('taken')
+      else if (error.code === 'EADDRNOTAVAIL') resolve('not there')
+      else reject(error)
     })
     server.listen({ host: address, port, exclusive: true }, () => resolve(server))
   })

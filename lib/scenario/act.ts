@@ -5,6 +5,7 @@ import type { Attempted } from '../attacker/attacker-process.ts'
 import { AttackersAhead, endAttacker } from '../attacker/attackers-ahead.ts'
 import { fillFoothold } from '../attacker/foothold-folder.ts'
 import type { Foothold, LinkName } from '../attacker/foothold.ts'
+import { mayBecome } from '../attacker/second-uid.ts'
 import type { Observation } from '../attacker/world.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { ATTACKER_HOST } from '../cluster/cluster.ts'
@@ -160,6 +161,6 @@ function rememberFolder(folder: string): () => void {
 
 function cannotStand(how: Arrangement): string | undefined {
   const { stands } = how.foothold
-  if (stands.on === 'machine' && process.getuid?.() !== 0) return 'needs_second_uid'
+  if (stands.on === 'machine' && !mayBecome(stands.uid)) return 'needs_second_uid'
   return undefined
 }

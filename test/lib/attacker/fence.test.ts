@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { fence, packageFolders } from '../../../lib/attacker/attacker-process.ts'
 import { AttackersAhead, endAttacker } from '../../../lib/attacker/attackers-ahead.ts'
 import { refuseLinks } from '../../../lib/attacker/foothold-folder.ts'
+import { mayBecome } from '../../../lib/attacker/second-uid.ts'
 import { startCluster } from '../../../lib/cluster/start-cluster.ts'
 import { CONTROLS } from '../../../lib/posture/controls.ts'
 import { loadPosture } from '../../../lib/posture/posture.ts'
@@ -102,6 +103,16 @@ t.test('code that an attacker may read lies where package managers put it', asyn
   ])
   const pnpm = '/app/node_modules/.pnpm/mtls-range@1.0.0/node_modules'
   t.strictSame(packageFolders(`${pnpm}/mtls-range`), [`${pnpm}/mtls-range/node_modules`, '/app/node_modules', pnpm])
+})
+
+t.test('root may be anybody that its user namespace knows', async (t) => {
+  const is = (uid: number, uidMap: string, isRoot = true): boolean => mayBecome(uid, { isRoot, uidMap })
+  t.ok(is(64002, '         0          0 4294967295\n'))
+  t.notOk(is(64002, '         0       1000          1\n'), 'unshare --map-root-user')
+  t.ok(is(64002, '         0       1000          1\n     64000     100000      10\n'))
+  t.notOk(is(64010, '     64000     100000      10\n'))
+  t.ok(is(64002, ''), 'no namespaces there')
+  t.notOk(is(64002, '', false))
 })
 
 /** How many processes have a foothold in that run's folder. */

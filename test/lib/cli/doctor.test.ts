@@ -1,7 +1,7 @@
 /** `mtls-range doctor`: each check tries what it speaks of. */
 import t from 'tap'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeCommand } from '../../../lib/cluster/node-command.ts'
@@ -41,6 +41,32 @@ t.test('a machine that cannot', linux, async (t) => {
   t.match(noFolder.stdout, /^broken {3}temporary folder {6}ENOENT: .*\n {9}.*set TMPDIR/m)
   t.match(noFolder.stdout, /^the range cannot run here: 1 broken\n$/m)
 })
+
+const ip = ['/usr/sbin/ip', '/sbin/ip'].find(existsSync) ?? ''
+const NAMESPACE = ['unshare', '--map-root-user', '--net']
+const hasNamespace = ip !== '' && spawnSync(NAMESPACE[0]!, [...NAMESPACE.slice(1), 'true']).status === 0
+
+t.test(
+  'a loopback interface of one address, as on macOS, and what makes it one of many',
+  { skip: hasNamespace ? false : 'needs unshare(1) and ip(8)' },
+  async (t) => {
+    const script = [
+      `${ip} link set lo up; ${ip} addr del 127.0.0.1/8 dev lo; ${ip} addr add 127.0.0.1/32 dev lo`,
+      'alias() { for address; do "$IP" addr add "$address"/32 dev lo; done; }',
+      '"$@" doctor',
+      'alias 127.16.0.1; for h in $(seq 8); do alias 127.16.$h.1 127.16.$h.2 127.16.$h.3; done',
+      '"$@" doctor && "$@" attack anon-apiserver --posture kubeadm --etcd-members 1 --clusters 1',
+    ].join('\n')
+    const args = [...NAMESPACE.slice(1), '/bin/sh', '-c', script, '-', ...nodeCommand([MAIN])]
+    const env = { PATH: '/usr/bin:/bin', IP: ip, XDG_STATE_HOME: t.testdir() }
+    const { status, stdout, stderr } = spawnSync(NAMESPACE[0]!, args, { encoding: 'utf8', env })
+    t.equal(status, 0, stderr)
+    t.match(stdout, /^broken {3}addresses of 127\/8 .*\[address_unavailable\].* sudo ifconfig lo0 alias 127\.\$o\.\$h/m)
+    t.match(stdout, /^lacking {2}a second uid {10}uid 64002 cannot be taken$/m)
+    t.match(stdout, /^ok {7}addresses of 127\/8/m)
+    t.match(stdout, /^impersonate\/anon-apiserver:a .* held$/m)
+  },
+)
 
 t.test('limits of the process', linux, async (t) => {
   const few = doctor({ PATH: '/usr/bin:/bin' }, ['/bin/sh', '-c', 'ulimit -n 200; exec "$@"', '-'], '--json')
