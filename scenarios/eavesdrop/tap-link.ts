@@ -43,7 +43,7 @@ export default scenario({
   ],
   cis: ['1.2.24', '2.1', '2.4', '4.2.9'],
   attack: ['T1040'],
-  tour: ['a', 'b', 'c'],
+  tour: ['a'],
   variants: [
     variant({
       id: 'a',

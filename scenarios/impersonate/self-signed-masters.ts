@@ -21,7 +21,7 @@ export default scenario({
   ],
   cis: ['1.2.25', '4.2.3'],
   attack: ['T1649', 'T1078'],
-  tour: ['apiserver', 'kubelet'],
+  tour: ['apiserver'],
   variants: [
     {
       id: 'apiserver',

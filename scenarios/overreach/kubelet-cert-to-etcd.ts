@@ -17,7 +17,7 @@ export default scenario({
   refs: ['etcd --trusted-ca-file', 'kubernetes.io/docs/concepts/security/api-server-bypass-risks/'],
   cis: ['2.7'],
   attack: ['T1552.007'],
-  tour: ['stock', 'shared-ca-read'],
+  tour: ['stock'],
   variants: [
     {
       id: 'stock',

@@ -23,7 +23,7 @@ export default scenario({
   ],
   cis: ['2.2'],
   attack: ['T1552.007', 'T1190'],
-  tour: ['read', 'delete'],
+  tour: ['delete'],
   variants: [
     {
       id: 'read',
