@@ -4,12 +4,10 @@
  */
 import { decodeEntry, type RaftEntry } from '../etcd/raft-entry.ts'
 import { readProto } from '../etcd/protobuf.ts'
-import type { EtcdThief } from './etcd.ts'
+import { patiently } from './etcd.ts'
 import { groupOf, headersOf, MESSAGE_TYPE, tell, type Group, type Member, type Told } from './raft-peer.ts'
 import type { Loot, World } from './world.ts'
 
-/** etcd takes no change of members within 5 s of one that came back. */
-const PATIENCE_MS = 8000
 const LOOK_MS = 250
 /** How long a leader may take to send what it holds. */
 const CATCH_UP_MS = 3000
@@ -21,23 +19,13 @@ export async function learn(world: World, as: string): Promise<Loot> {
   const { protocol } = new URL(world.network.etcdPeers[0] ?? '')
   // No member has it, and nobody has to answer there.
   const url = `${protocol}//${world.network.own.face}:2390`
-  const id = await addLearner(etcd, url)
+  const id = await patiently(() => etcd.addLearner(url))
   if (id === undefined) return []
   try {
     const group = await groupOf(world)
     return group ? await catchUp(world, group, { id: id.toString(16), url }) : []
   } finally {
     await etcd.removeMember(id)
-  }
-}
-
-async function addLearner(etcd: EtcdThief, url: string): Promise<bigint | undefined> {
-  const end = performance.now() + PATIENCE_MS
-  for (;;) {
-    const added = await etcd.addLearner(url)
-    if ('id' in added) return added.id
-    if (!added.refused.includes('unhealthy cluster') || performance.now() > end) return undefined
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   }
 }
 

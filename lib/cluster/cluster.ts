@@ -64,6 +64,7 @@ export class Cluster {
   readonly #authority: CertificateAuthority
   /** Texts of the posture's objects that were created. */
   readonly #created = new Set<string>()
+  #isRuined = false
   #stopped = false
   #wireDied = false
 
@@ -116,6 +117,16 @@ export class Cluster {
   /** The component that listens there now. */
   componentAt(host: string, port: number): string | undefined {
     return this.#parts.components.at(host, port)
+  }
+
+  /** An act has done what cannot be undone. */
+  ruin(): void {
+    this.#isRuined = true
+  }
+
+  /** Whether more acts can be tried here. */
+  get isFit(): boolean {
+    return !this.#isRuined && this.firstDead() === undefined
   }
 
   /** Tells the janitor of a process that must not outlive the run. */
@@ -236,9 +247,9 @@ export class Cluster {
     })
   }
 
-  /** `etcd on etcd-1 ended (SIGKILL)`, with the last line of its log where it went by itself, for a process that has died; undefined while all live. */
-  firstDead(): string | undefined {
-    const dead = this.processes.find(({ exited }) => exited !== undefined)
+  /** `etcd on etcd-1 ended (SIGKILL)`, with the last line of its log where it went by itself, for a process that has died, besides those whose last words match; undefined while all live. */
+  firstDead(besides?: RegExp): string | undefined {
+    const dead = this.processes.find((each) => each.exited !== undefined && !besides?.test(each.lastWords))
     const last = dead?.exited?.signal ? '' : `: ${dead?.lastWords.split('\n').at(-1) ?? ''}`
     if (dead) return `${dead.name} ended (${howOf(dead)}${last})`
     return this.#wireDied ? 'the wire ended' : undefined

@@ -16,6 +16,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2'
 import type { Socket } from 'node:net'
+import { MAX_SESSION_MEMORY_MB } from '../settings/http2-memory.ts'
 import { dialTls, lastRefusal } from '../tls/dial.ts'
 import type { KeyPair } from '../tls/listen.ts'
 import { dialPlain, endsOf } from '../tls/plain.ts'
@@ -188,7 +189,7 @@ export class GrpcClient {
             ...(insecureSkipVerify ? { insecureSkipVerify } : {}),
             ...(policy ? { policy } : {}),
           })
-    const session = connect(url.origin, { createConnection: () => socket })
+    const session = connect(url.origin, { createConnection: () => socket, maxSessionMemory: MAX_SESSION_MEMORY_MB })
     const link = { session, socket, ends: endsOf(socket) }
     await new Promise<void>((resolve, reject) => {
       const lost = (error: Error): void => {

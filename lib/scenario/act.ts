@@ -91,6 +91,7 @@ export async function act(
       tapped: stands.on === 'tap' ? stands.link : undefined,
     }
     const outcome = await conclude(cluster, variant, acted)
+    if (variant.ruins && outcome.kind === 'through') cluster.ruin()
     const barredStore = [disturbed, diverted].some((link) => ETCD_PORTS.includes(link?.port))
     if (disturbed) await cluster.wire.mend(disturbed)
     if (diverted) {
@@ -106,7 +107,7 @@ export async function act(
     await endAttacker(started)
     tidy?.()
     // Nothing is tidied in a cluster that is gone for good; the next act gets another.
-    if (cluster.firstDead() === undefined) {
+    if (cluster.isFit) {
       await forget(cluster, result?.observed ?? [])
       if (staged) await unstage(cluster.operator, staged)
     }

@@ -34,7 +34,7 @@ export async function conclude(cluster: Cluster, variant: Variant, acted: Acted)
     observed: result.observed,
     timedOut: result.timedOut,
     // Whoever is dead serves nobody, and no attack has shown that it was its doing.
-    fault: result.fault ?? (denied === undefined ? undefined : cluster.firstDead()),
+    fault: result.fault ?? (denied === undefined ? undefined : cluster.firstDead(variant.ruins?.lastWords)),
     ...(await heard(cluster, acted)),
     attackerFace: cluster.plan.host(ATTACKER_HOST).face,
     backs: cluster.backs,

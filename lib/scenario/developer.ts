@@ -4,7 +4,7 @@ import type { Loot, World } from '../attacker/world.ts'
 import type { Operator } from '../cluster/operator.ts'
 import { stolenPair } from './footholds.ts'
 
-const DEVELOPER = 'developer'
+export const DEVELOPER = 'developer'
 export const DEVELOPER_NAMESPACE = 'dev'
 const OWN_SECRET = 'mine'
 
@@ -23,31 +23,28 @@ export const OWN_SECRET_KEY = `/registry/secrets/${DEVELOPER_NAMESPACE}/${OWN_SE
 
 /** An administrator gives the developer a Secret of his own, and the right to read that one. */
 export async function settleDeveloper(operator: Operator): Promise<void> {
-  const rbac = '/apis/rbac.authorization.k8s.io/v1'
-  const api = { apiVersion: 'rbac.authorization.k8s.io/v1' }
+  const right = { name: OWN_SECRET, resources: ['secrets'], resourceNames: [OWN_SECRET], verbs: ['get'] }
+  await allowDeveloper(operator, right)
   const metadata = { name: OWN_SECRET, namespace: DEVELOPER_NAMESPACE }
-  await operator.ensure('/api/v1/namespaces', {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: DEVELOPER_NAMESPACE },
-  })
-  await operator.ensure(`/api/v1/namespaces/${DEVELOPER_NAMESPACE}/secrets`, {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata,
-  })
-  await operator.ensure(`${rbac}/namespaces/${DEVELOPER_NAMESPACE}/roles`, {
-    ...api,
-    kind: 'Role',
-    metadata,
-    rules: [{ apiGroups: [''], resources: ['secrets'], resourceNames: [OWN_SECRET], verbs: ['get'] }],
-  })
-  await operator.ensure(`${rbac}/namespaces/${DEVELOPER_NAMESPACE}/rolebindings`, {
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata }
+  await operator.ensure(`/api/v1/namespaces/${DEVELOPER_NAMESPACE}/secrets`, secret)
+}
+
+/** A Role of that name in the developer's namespace, and its binding. */
+export async function allowDeveloper(
+  operator: Operator,
+  { name, ...rule }: { name: string; resources: string[]; resourceNames?: string[]; verbs: string[] },
+): Promise<void> {
+  const namespace = DEVELOPER_NAMESPACE
+  const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`
+  const api = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name, namespace } }
+  await operator.ensure('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+  await operator.ensure(`${rbac}/roles`, { ...api, kind: 'Role', rules: [{ apiGroups: [''], ...rule }] })
+  await operator.ensure(`${rbac}/rolebindings`, {
     ...api,
     kind: 'RoleBinding',
-    metadata,
     subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: DEVELOPER }],
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: OWN_SECRET },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
   })
 }
 

@@ -146,8 +146,8 @@ function stoppedByAnswer(trial: Trial): Outcome | undefined {
   if (seen.layer === 'at-rest' && seen.code) {
     return { kind: 'stopped', by: 'kube-apiserver', layer: 'at-rest', code: seen.code, ...text(seen) }
   }
-  if (seen.layer === 'tls-alert' && seen.code && by) {
-    return { kind: 'stopped', by, layer: 'tls-alert', code: seen.code, ...text(seen) }
+  if ((seen.layer === 'tls-alert' || seen.layer === 'app') && seen.code && by) {
+    return { kind: 'stopped', by, layer: seen.layer, code: seen.code, ...text(seen) }
   }
   if (seen.layer === 'tcp' && seen.code === 'ECONNREFUSED') return closedPort(seen, trial)
   const layer = layerOfStatus(seen)

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { forgeAppend, groupOf, takeStreams } from '../attacker/raft-peer.ts'
 import type { Loot, World } from '../attacker/world.ts'
 import type { Operator } from '../cluster/operator.ts'
+import type { Service } from './goal.ts'
 import type { Goal, Staged } from './scenario.ts'
 
 const ROLES = '/apis/rbac.authorization.k8s.io/v1/namespaces'
@@ -27,6 +28,28 @@ export async function nameARole(operator: Operator, { namespace, canary }: Stage
 }
 
 export const NOTE_KEYS = '/range/notes/'
+
+/** Longer than members take to elect another leader, and long enough for a busy machine to do so. */
+const UNSERVED_MS = 5000
+const PAUSE_MS = 100
+
+export const NO_QUORUM: Goal = { deny: 'an administrator whose write no quorum takes', asked: stored }
+
+/** `etcdctl put`, at whichever member takes it. */
+async function stored(operator: Operator, { secret, canary }: Staged): Promise<Service | undefined> {
+  const key = `${NOTE_KEYS}${secret}`
+  for (const end = performance.now() + UNSERVED_MS; performance.now() < end;) {
+    try {
+      await operator.store.put({ key, value: canary })
+      await operator.store.deleteRange({ key })
+      return { by: 'etcd', text: 'a quorum took what was put' }
+    } catch {
+      // No leader for the moment, or none any more: the end tells.
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    }
+  }
+  return undefined
+}
 
 /**
  * An administrator's `etcdctl put`, and `del`, at the first member, the first of its endpoints. Whoever leads, it passes on a connection

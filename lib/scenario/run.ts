@@ -128,8 +128,8 @@ export async function runScenarios(options: RunOptions): Promise<Row[]> {
           continue
         }
         for (let task = tasks.shift(); task && !options.signal?.aborted; task = tasks.shift()) {
-          if (cluster.firstDead() !== undefined) {
-            // What killed it is told in the row that it happened in.
+          if (!cluster.isFit) {
+            // What killed or ruined it is told in the row that it happened in.
             await cluster.stop()
             cluster = await options.startCluster(posture, { ...needs, site })
           }
@@ -197,7 +197,7 @@ async function reshape(
 ): Promise<Cluster | undefined> {
   if (!cluster) return undefined
   try {
-    if (cluster.posture.name === posture.name && cluster.offers(needs)) {
+    if (cluster.isFit && cluster.posture.name === posture.name && cluster.offers(needs)) {
       await cluster.become(posture)
       return cluster
     }

@@ -46,6 +46,11 @@ export interface Variant {
   twin: Twin | Readonly<Record<PostureName, Twin>>
   /** Members of etcd that the act needs, where one does not do: on fewer it is skipped. */
   etcdMembers?: number
+  /**
+   * Set where what a successful act does to a cluster cannot be undone: the next act gets another. Components whose last
+   * words match ended by the act's doing; any other death is a fault.
+   */
+  ruins?: { lastWords?: RegExp }
   /** Controls whose drop changes nothing here, as ATTACKS.md section 14 says; asserted by test. */
   unmoved?: readonly string[]
 }

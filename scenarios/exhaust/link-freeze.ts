@@ -3,10 +3,9 @@
  * etcd-1  --TLS-->  X  etcd-2, etcd-3
  */
 import type { LinkName } from '../../lib/attacker/foothold.ts'
-import type { Operator } from '../../lib/cluster/operator.ts'
 import { onPathWith } from '../../lib/scenario/footholds.ts'
-import type { Service } from '../../lib/scenario/goal.ts'
-import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
+import { NO_QUORUM } from '../../lib/scenario/peer-goals.ts'
+import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 import { emptySecret, staleView } from '../../lib/scenario/stale-kubelet.ts'
 import type { Fault } from '../../lib/wire/fault.ts'
 
@@ -20,28 +19,8 @@ const FROZEN: readonly Fault[] = [
 ]
 const [ON, ONCE] = ['for as long as it takes', 'for a moment']
 
-/** Longer than members take to elect another leader, and long enough for a busy machine to do so. */
-const UNSERVED_MS = 5000
-const PAUSE_MS = 100
-
 const THROUGH: Expectation = { kind: 'through' }
 const EVERYWHERE = { open: THROUGH, encrypted: THROUGH, kubeadm: THROUGH, hardened: THROUGH, 'zero-trust': THROUGH }
-
-/** `etcdctl put`, at whichever member takes it. */
-async function stored(operator: Operator, { secret, canary }: Staged): Promise<Service | undefined> {
-  const key = `/range/notes/${secret}`
-  for (const end = performance.now() + UNSERVED_MS; performance.now() < end;) {
-    try {
-      await operator.store.put({ key, value: canary })
-      await operator.store.deleteRange({ key })
-      return { by: 'etcd', text: 'a quorum took what was put' }
-    } catch {
-      // No leader for the moment, or none any more: the end tells.
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
-    }
-  }
-  return undefined
-}
 
 export default scenario({
   title: 'Drop packets politely',
@@ -64,7 +43,7 @@ cipher, but redundancy: with the way to one member alone he stops nobody, as the
       id: 'quorum',
       title: `the ways between etcd's members: nobody stores anything`,
       foothold: onPathWith('nothing but the path', PEERS, {}),
-      goal: { deny: 'an administrator whose write no quorum takes', asked: stored },
+      goal: NO_QUORUM,
       target: ON,
       etcdMembers: 3,
       expect: EVERYWHERE,

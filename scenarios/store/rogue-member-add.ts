@@ -1,10 +1,14 @@
 /**
  * stolen etcd key  --member add-->  etcd  --the whole log-->  a member that nobody runs
+ *                  --member remove, member remove, member add-->  etcd, of which a majority is nobody
  */
+import { patiently } from '../../lib/attacker/etcd.ts'
 import { learn } from '../../lib/attacker/raft-learner.ts'
-import { NOTHING_STOLEN } from '../../lib/scenario/etcd-thief.ts'
+import type { Loot, World } from '../../lib/attacker/world.ts'
+import type { Operator } from '../../lib/cluster/operator.ts'
+import { ETCD_THIEF, NOTHING_STOLEN, SELF_SIGNED_ETCD_CLIENT } from '../../lib/scenario/etcd-thief.ts'
 import { stolenPair } from '../../lib/scenario/footholds.ts'
-import { nameARole, READ_A_NAME } from '../../lib/scenario/peer-goals.ts'
+import { NO_QUORUM, nameARole, READ_A_NAME } from '../../lib/scenario/peer-goals.ts'
 import { scenario, type Foothold } from '../../lib/scenario/scenario.ts'
 
 /** The same pair at both ports. */
@@ -43,8 +47,25 @@ certificate stands in the way.`,
       },
       twin: { through: { restore: 'dedicated-etcd-peer-ca' }, stopped: { foothold: ETCD_1 } },
     },
+    {
+      id: 'quorum',
+      title: 'all members but one removed, and one added that nobody runs: no quorum, for good',
+      foothold: ETCD_THIEF,
+      goal: NO_QUORUM,
+      etcdMembers: 3,
+      expect: {
+        open: NOTHING_STOLEN,
+        encrypted: NOTHING_STOLEN,
+        kubeadm: { kind: 'through' },
+        hardened: { kind: 'through' },
+        'zero-trust': { kind: 'through' },
+      },
+      twin: { through: { foothold: SELF_SIGNED_ETCD_CLIENT } },
+      ruins: { lastWords: /the member has been permanently removed from the cluster/ },
+    },
   ],
-  async prepare(operator) {
+  async prepare(operator, goal) {
+    if (goal.variant === 'quorum') return settle(operator)
     // A cluster takes one learner at a time, and a thief who is cut short leaves his.
     operator.afterwards(async () => {
       for (const { ID, isLearner } of await operator.store.members())
@@ -52,8 +73,38 @@ certificate stands in the way.`,
     })
   },
   meanwhile: nameARole,
-  async attempt(world) {
+  async attempt(world, variant) {
+    if (variant === 'quorum') return orphan(world)
     await world.meanwhile()
     return learn(world, 'client')
   },
 })
+
+/** Where no member is. */
+const SPARE_URL = 'https://127.0.0.1:2390'
+const SETTLED_WITHIN_MS = 15_000
+const LOOK_MS = 250
+
+/** An administrator changes the members, and changes them back: a cluster that began a moment ago lets nobody do that yet. */
+async function settle(operator: Operator): Promise<void> {
+  const end = performance.now() + SETTLED_WITHIN_MS
+  for (;;) {
+    try {
+      return await operator.store.removeMember(await operator.store.addMember([SPARE_URL], { isLearner: true }))
+    } catch (error) {
+      if (performance.now() > end) throw error
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    }
+  }
+}
+
+/** etcd takes no change of members that leaves it without quorum (--strict-reconfig-check), but for one: the second member of one. */
+async function orphan(world: World): Promise<Loot> {
+  const etcd = await world.etcd(world.network.etcd[0] ?? '')
+  const members = await etcd.members()
+  const last = members.find(({ clientURLs }) => clientURLs.includes(world.network.etcd[0] ?? ''))
+  for (const { ID } of members) if (ID !== last?.ID) await patiently(() => etcd.removeMember(ID))
+  const peers = new URL(world.network.etcdPeers[0] ?? '')
+  await patiently(() => etcd.addVoter(`${peers.protocol}//${world.network.own.face}:2390`))
+  return []
+}

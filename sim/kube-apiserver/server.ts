@@ -6,6 +6,7 @@ import type { Http2ServerRequest, Http2Server, ServerHttp2Session } from 'node:h
 import type { Duplex } from 'node:stream'
 import { witness } from '../../lib/cluster/witness.ts'
 import { klog } from '../../lib/kube/klog.ts'
+import { MAX_SESSION_MEMORY_MB } from '../../lib/settings/http2-memory.ts'
 import { listenTls } from '../../lib/tls/listen.ts'
 import type { KeyPair, Listener, TlsConnection } from '../../lib/tls/listen.ts'
 import { listenPlain } from '../../lib/tls/plain.ts'
@@ -45,7 +46,11 @@ export class ApiServer {
     this.#http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       this.#upgrade(request, socket, head),
     )
-    this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: mostStreams }, maxHeaderListPairs: 1000 })
+    this.#http2 = createHttp2Server({
+      settings: { maxConcurrentStreams: mostStreams },
+      maxHeaderListPairs: 1000,
+      maxSessionMemory: MAX_SESSION_MEMORY_MB,
+    })
     this.#http2.on('session', (session: ServerHttp2Session) => {
       if (this.#arriving) this.#origins.set(session, this.#arriving)
       session.on('error', () => {})

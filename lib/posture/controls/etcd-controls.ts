@@ -12,6 +12,9 @@ const CA = '/etc/kubernetes/pki/etcd/ca.crt'
 
 const CLIENT_CRL = '/etc/kubernetes/pki/etcd/clients.crl'
 
+/** So that a run fills it in seconds. */
+const SMALL_QUOTA_BYTES = '8388608'
+
 const CLIENT_URLS = ['listen-client-urls', 'advertise-client-urls']
 const PEER_URLS = ['listen-peer-urls', 'initial-advertise-peer-urls', 'initial-cluster']
 
@@ -36,6 +39,14 @@ function hasEtcd(posture: Posture): boolean {
 }
 
 export const ETCD_CONTROLS: readonly Control[] = [
+  {
+    id: 'etcd-quota-backend-bytes',
+    title: 'the store has more room than its users fill in a day (2 GiB by default; as good as full without it)',
+    layer: 'app',
+    files: [ETCD],
+    weaken: (posture) => withFlag(posture, 'etcd', 'quota-backend-bytes', SMALL_QUOTA_BYTES),
+    restore: (posture) => withFlag(posture, 'etcd', 'quota-backend-bytes', undefined),
+  },
   {
     id: 'etcd-client-tls',
     title: 'etcd serves its clients over TLS',

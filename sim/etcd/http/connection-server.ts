@@ -8,6 +8,7 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2'
+import { MAX_SESSION_MEMORY_MB } from '../../../lib/settings/http2-memory.ts'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Caller } from '../grpc/call.ts'
@@ -43,6 +44,7 @@ export function connectionServer(options: ConnectionServerOptions): ServeConnect
     else refuseRequest(socket)
   })
   const http2 = createHttp2Server({
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
     settings: { maxConcurrentStreams: options.maxConcurrentStreams || 0xffffffff },
   })
   // 'session' is emitted within emit('connection'), so the queue holds one caller at most.

@@ -79,6 +79,8 @@ t.test('a refusal is whose word it is', async (t) => {
   })
   const alert = { remote: '127.20.1.1:6443', layer: 'tls-alert' as const, code: 'unknown_ca', alert: 48 }
   t.match(judge(trial({ observed: [alert] })), { kind: 'stopped', layer: 'tls-alert', code: 'unknown_ca' })
+  const noMore = { ...alert, layer: 'app' as const, code: 'InvalidArgument', text: 'etcdserver: request is too large' }
+  t.match(judge(trial({ observed: [noMore] })), { kind: 'stopped', layer: 'app', code: 'InvalidArgument' })
   t.match(judge(trial({ observed: [{ layer: 'os', code: 'EACCES', text: '/etc/kubernetes/admin.conf' }] })), {
     kind: 'stopped',
     by: 'operating system',

@@ -811,6 +811,28 @@ t.test('member: kill -9 takes nothing that was acknowledged', async (t) => {
         about === 'request' && identity === 'kube-etcd-healthcheck-client' && request === '/etcdserverpb.KV/Range w/',
     ),
   )
+
+  // More than Node lets a session hold by itself: whoever asks meanwhile is served all the same.
+  const count = 16
+  for (let number = 0; number < count; number += 1)
+    await again.client.put({ key: `big/${number}`, value: 'x'.repeat(1_000_000) })
+  let deleted = 0
+  const told = new Promise<void>((resolve) => {
+    void again.client.watch(
+      { key: 'big/', prefix: true, prevKv: true },
+      { response: ({ events: some }) => ((deleted += some.length) === count ? resolve() : undefined), end: () => {} },
+    )
+  })
+  await again.client.deleteRange({ key: 'big/', prefix: true })
+  const answers = await Promise.allSettled(
+    Array.from({ length: 20 }, () => again.client.range({ key: 'w/', prefix: true })),
+  )
+  t.strictSame(
+    answers.filter(({ status }) => status === 'rejected'),
+    [],
+  )
+  await told
+
   await again.client.close()
   const ended = new Promise<void>((resolve) => again.member.process.once('exit', () => resolve()))
   again.member.process.child.kill('SIGTERM')
