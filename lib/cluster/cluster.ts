@@ -18,7 +18,7 @@ import { createObjects } from './create-objects.ts'
 import type { MintedCertificate } from './minted-certificate.ts'
 import { networkPolicy } from './network-policy.ts'
 import { Operator } from './operator.ts'
-import { waitUntilReady, wayToStoreOpen, type ReadyOptions } from './ready.ts'
+import { leadersRenewed, waitUntilReady, type ReadyOptions } from './ready.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Site } from './site.ts'
 import type { WitnessLine } from './witness.ts'
@@ -190,7 +190,7 @@ export class Cluster {
 
   /** Waits until the way to the store, which somebody barred, is open again for those who lead. */
   recovered(): Promise<void> {
-    return wayToStoreOpen(this.#operator, RECOVERY_MS)
+    return leadersRenewed(this.#operator, new Date(), RECOVERY_MS)
   }
 
   /** What anybody on the network can know, as seen from a host of it. */

@@ -96,18 +96,14 @@ async function leads(operator: Operator, name: string, since: Date | undefined):
   return Boolean(holderIdentity) && (since === undefined || Date.parse(renewTime ?? '') > since.getTime())
 }
 
-/** Two renewals: whoever leads renews every two seconds, and ends after ten without, as the real one does. */
-const RENEWED_WITHIN_MS = 4000
-
-/** Waits until the way to the store is open again, and no leader has gone without it for long: it must bear the next bar as well. */
-export async function wayToStoreOpen(operator: Operator, withinMs: number): Promise<void> {
+/**
+ * Waits until whoever leads has renewed its Lease since that moment: the whole way to the store is open again, and a client
+ * of etcd that was refused has dialled once more. One who could not renew for ten seconds ends, as the real one does.
+ */
+export async function leadersRenewed(operator: Operator, since: Date, withinMs: number): Promise<void> {
   const end = performance.now() + withinMs
-  const asked = [
-    () => isServing(operator),
-    ...LEADERS.map((name) => () => leads(operator, name, new Date(Date.now() - RENEWED_WITHIN_MS))),
-  ]
-  for (const ask of asked) {
-    while (performance.now() < end && !(await ask().catch(() => false)))
+  for (const name of LEADERS) {
+    while (performance.now() < end && !(await leads(operator, name, since).catch(() => false)))
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }

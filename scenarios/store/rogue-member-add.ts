@@ -61,7 +61,8 @@ certificate stands in the way.`,
         'zero-trust': { kind: 'through' },
       },
       twin: { through: { foothold: SELF_SIGNED_ETCD_CLIENT } },
-      ruins: { lastWords: /the member has been permanently removed from the cluster/ },
+      // Who was removed ends, and so does who leads by a Lease that is not stored any more.
+      ruins: { lastWords: /the member has been permanently removed from the cluster|leaderelection lost/ },
     },
   ],
   async prepare(operator, goal) {

@@ -12,6 +12,10 @@ import { forbiddenNodeLabels } from '../../../sim/kube-apiserver/admission/node-
 import type { AdmissionRefusal, AdmissionRequest } from '../../../sim/kube-apiserver/admission/plugin.ts'
 import { requestInfo } from '../../../sim/kube-apiserver/authorization/request-info.ts'
 import { recordedWorld } from '../../fidelity/kube-apiserver/recorded-world.ts'
+import { untilNamespaceSeen } from '../../../sim/kube-apiserver/registry/namespace-seen.ts'
+import { findResource } from '../../../sim/kube-apiserver/registry/resources.ts'
+import type { ObjectStore } from '../../../sim/kube-apiserver/storage/object-store.ts'
+import type { WatchCache } from '../../../sim/kube-apiserver/storage/watch-cache.ts'
 
 const ADMIN: User = { username: 'kubernetes-admin', groups: ['kubeadm:cluster-admins', 'system:authenticated'] }
 const NODE: User = { username: 'system:node:worker-1', groups: ['system:nodes', 'system:authenticated'] }
@@ -124,6 +128,35 @@ t.test('NamespaceLifecycle', async (t) => {
   t.match(refusal?.status.details?.causes, [
     { reason: 'NamespaceTerminating', message: 'namespace going is being terminated' },
   ])
+})
+
+t.test('a namespace that the cache has not heard of yet', async (t) => {
+  const namespaces = findResource('', 'v1', 'namespaces')!
+  const world = (seenAtLook: number, isStored: boolean) => {
+    const asked: string[] = []
+    let looks = 0
+    const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'new' } }
+    const cache = { get: () => ((looks += 1) >= seenAtLook ? object : undefined) } as unknown as WatchCache
+    const get = async (_: unknown, __: string, name: string) => {
+      asked.push(name)
+      // By then it is a matter of moments.
+      seenAtLook = looks + 2
+      return isStored ? { object } : undefined
+    }
+    return { cache, store: { get } as unknown as ObjectStore, asked, seen: () => looks >= seenAtLook }
+  }
+  const soon = world(3, true)
+  await untilNamespaceSeen(soon, namespaces, 'new')
+  t.ok(soon.seen())
+  t.strictSame(soon.asked, [], 'a moment of patience is enough')
+  const late = world(Infinity, true)
+  await untilNamespaceSeen(late, namespaces, 'new')
+  t.strictSame(late.asked, ['new'], 'the store knows better than the cache')
+  t.ok(late.seen(), 'which is waited for')
+  const nowhere = world(Infinity, false)
+  await untilNamespaceSeen(nowhere, namespaces, 'new')
+  t.strictSame(nowhere.asked, ['new'])
+  t.notOk(nowhere.seen())
 })
 
 t.test('which labels a node may set on itself', async (t) => {
