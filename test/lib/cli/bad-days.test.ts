@@ -32,6 +32,9 @@ function commandOf({ within = [], nodeOptions = [] }: Surroundings, args: readon
   return [...within, ...nodeCommand([...nodeOptions, MAIN, ...args])]
 }
 
+/** On as little of the machine as will do. */
+const ATTACK = ['attack', 'scheduler-cert', '--etcd-members', '1', '--clusters', '1']
+
 function cli(around: Surroundings, ...args: string[]): Ended {
   const [program, ...rest] = commandOf(around, args)
   const env = { PATH: process.env['PATH'], TMPDIR: around.tmp }
@@ -40,7 +43,7 @@ function cli(around: Surroundings, ...args: string[]): Ended {
 
 /** Runs an attack of several rows, does something after the first of them, and waits for the end. */
 async function disturbed(around: Surroundings, ids: readonly string[], disturb: (pid: number) => void): Promise<Ended> {
-  const args = ['attack', ...ids, '--posture', 'kubeadm', '--clusters', '1']
+  const args = ['attack', ...ids, '--posture', 'kubeadm', '--clusters', '1', '--etcd-members', '1']
   const [program, ...rest] = commandOf(around, args)
   const child = spawn(program!, rest, { env: { PATH: process.env['PATH'], TMPDIR: around.tmp } })
   const seen = { stdout: '', stderr: '' }
@@ -81,7 +84,7 @@ t.test('a full disk', linux, async (t) => {
   }
   // The first has no room for the files of hosts, the second none for what etcd writes.
   for (const size of ['64k', '200k']) {
-    const ended = cli({ tmp: folder, within: mounted(size) }, 'attack', 'scheduler-cert', '--posture', 'kubeadm')
+    const ended = cli({ tmp: folder, within: mounted(size) }, ...ATTACK, '--posture', 'kubeadm')
     t.match(ended, { status: 2, stdout: '' }, `nothing is left behind with ${size}`)
     t.equal(
       ended.stderr,
@@ -141,7 +144,7 @@ t.test('a port that somebody has', linux, async (t) => {
     [16444, /^\[address_octets_taken\] .* port 16444 is taken on all of them, by \S+ \(pid \d+\)/],
   ] as const
   for (const [port, text] of cases) {
-    const ended = cli({ tmp, within: taken(port) }, 'attack', 'scheduler-cert', '--posture', 'kubeadm')
+    const ended = cli({ tmp, within: taken(port) }, ...ATTACK, '--posture', 'kubeadm')
     t.match(ended, { status: 2, stderr: text }, String(port))
     t.strictSame(readdirSync(tmp), [], 'nothing is left behind')
   }
@@ -160,7 +163,7 @@ t.test('a posture that no cluster can have', linux, async (t) => {
     const edited = edit(text)
     t.not(edited, text)
     writeFileSync(join(folder, file), edited)
-    return cli({ tmp }, 'attack', 'scheduler-cert', '--posture', folder)
+    return cli({ tmp }, ...ATTACK, '--posture', folder)
   }
   const cases: [file: string, edit: (text: string) => string, said: RegExp][] = [
     [
