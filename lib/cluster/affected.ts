@@ -25,16 +25,20 @@ export function leavesSealed(before: readonly RenderedHost[], after: readonly Re
   return sealed(before) !== '' || !/^\s*- identity:/m.test(sealed(after))
 }
 
-/** Whether members of etcd are to be found elsewhere: where its peers are, a member knows from its own data (recorded). */
-export function movesMembers(before: readonly RenderedHost[], after: readonly RenderedHost[]): boolean {
-  const urls = (hosts: readonly RenderedHost[]): string[] =>
+/**
+ * Whether etcd's data of before is of no use: where its peers are a member knows from its own data (recorded), and what lies
+ * there already may be more than there is room for now.
+ */
+export function wantsNewStore(before: readonly RenderedHost[], after: readonly RenderedHost[]): boolean {
+  const flag = (hosts: readonly RenderedHost[], name: string): string[] =>
     hosts.flatMap(({ launches }) =>
       launches.flatMap(({ component, args }) =>
-        component === 'etcd' ? args.filter((arg) => arg.startsWith('--initial-advertise-peer-urls=')) : [],
+        component === 'etcd' ? args.filter((arg) => arg.startsWith(`--${name}=`)) : [],
       ),
     )
-  const [then, now] = [urls(before), urls(after)]
-  return now.length > 1 && then.join() !== now.join()
+  const differs = (name: string): boolean => flag(before, name).join() !== flag(after, name).join()
+  const isAlone = flag(after, 'initial-advertise-peer-urls').length < 2
+  return differs('quota-backend-bytes') || (!isAlone && differs('initial-advertise-peer-urls'))
 }
 
 export function affectedBy(before: readonly RenderedHost[], after: readonly RenderedHost[]): Affected {

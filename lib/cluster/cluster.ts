@@ -9,7 +9,7 @@ import type { KeyPair } from '../tls/listen.ts'
 import type { LinkFilter } from '../wire/link.ts'
 import type { Wire } from '../wire/control.ts'
 import type { AddressPlan } from './addresses.ts'
-import { affectedBy, leavesSealed, movesMembers } from './affected.ts'
+import { affectedBy, leavesSealed, wantsNewStore } from './affected.ts'
 import { CertificateAuthority } from './certificate-authority.ts'
 import type { ComponentProcess } from './component-process.ts'
 import type { Components } from './components.ts'
@@ -152,8 +152,8 @@ export class Cluster {
     )
     if (leavesSealed(before, rendered))
       throw new Error(`[cluster_sealed] ${posture.name}: Secrets of before would be unreadable`)
-    if (movesMembers(before, rendered))
-      throw new Error(`[cluster_moved] ${posture.name}: members of etcd would look for each other where they were`)
+    if (wantsNewStore(before, rendered))
+      throw new Error(`[cluster_store] ${posture.name}: etcd's data of before is of no use to it`)
     const { stop, start } = affectedBy(before, rendered)
     this.#parts.posture = posture
     this.#parts.rendered = rendered

@@ -16,10 +16,11 @@ const [TOO_MUCH, AS_MUCH] = ['more than etcd takes at once', 'as much as etcd ta
 
 /** `--max-txn-ops` */
 const MAX_TXN_OPS = 128
-/** An object may have one; with its base64 this is below kube-apiserver's own bound for a request. */
-const CONFIG_MAP_BYTES = 0.9 * MIB
 /** Twice what the small store takes. */
-const CONFIG_MAPS = 20
+const CONFIG_MAPS = 10
+const CONFIG_MAP_BYTES = 200_000
+const HEARD_WITHIN_MS = 2000
+const PAUSE_MS = 100
 
 const AT_ONCE: Pick<Variant, 'foothold' | 'goal' | 'target' | 'expect' | 'twin'> = {
   foothold: ETCD_THIEF,
@@ -39,7 +40,7 @@ export default scenario({
   title: 'Fill the store',
   story: `What comes at once is bounded by etcd itself, in every cluster: operations of a transaction, bytes of a request. What comes bit by bit
 is not. A user who may create ConfigMaps creates them until the quota is reached, and from then on etcd takes nothing from anybody: no Lease
-is renewed, no Pod is bound. The store is made small here, so that a run fills it in seconds; two GiB only take longer.`,
+is renewed, no Pod is bound. The store is made small here, so that a run fills it in a second; two GiB only take longer.`,
   refs: [
     'etcd.io/docs/v3.6/op-guide/maintenance/#space-quota',
     'etcd --max-txn-ops, --max-request-bytes, --quota-backend-bytes',
@@ -115,15 +116,20 @@ async function fill(world: World): Promise<Loot> {
   return []
 }
 
-/** @throws Error where it is refused for anything else than the room. */
+/**
+ * Asks again for a while: that there is no room comes by way of the log, like everything that members agree on.
+ *
+ * @throws Error where it is refused for anything else than the room.
+ */
 async function createOne(operator: Operator, { namespace, secret: name }: Staged): Promise<Service | undefined> {
   const path = `/api/v1/namespaces/${namespace}/configmaps`
   const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } }
-  const { status, text } = await operator.client.request({ method: 'POST', path, body })
-  if (status === 201) {
+  for (const end = performance.now() + HEARD_WITHIN_MS; performance.now() < end;) {
+    const { status, text } = await operator.client.request({ method: 'POST', path, body })
+    if (text.includes('database space exceeded')) return undefined
+    if (status !== 201) throw new Error(`an administrator's ConfigMap: ${status} ${text}`)
     await operator.delete(`${path}/${name}`)
-    return { by: 'kube-apiserver', text: 'a ConfigMap of an administrator is stored' }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
-  if (text.includes('database space exceeded')) return undefined
-  throw new Error(`an administrator's ConfigMap: ${status} ${text}`)
+  return { by: 'kube-apiserver', text: 'a ConfigMap of an administrator is stored' }
 }

@@ -5,8 +5,9 @@ import { dirname } from 'node:path'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { secretByApi, secretKey } from '../../lib/attacker/reach-goal.ts'
 import { NOTHING_STOLEN } from '../../lib/scenario/etcd-thief.ts'
+import type { Operator } from '../../lib/cluster/operator.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
-import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
 import { issue } from '../../lib/x509/issue.ts'
 import { revocationList } from '../../lib/x509/odd.ts'
 import { pemBlocks } from '../../lib/x509/pem.ts'
@@ -15,6 +16,15 @@ const ADMIN: MintedCertificate = {
   signedBy: 'ca',
   commonName: 'kubernetes-admin',
   organizations: ['system:masters'],
+  usages: ['clientAuth'],
+}
+/** A machine that is no host of the range. */
+const GIVEN_UP = 'worker-9'
+const NODES = '/api/v1/nodes'
+const KUBELET: MintedCertificate = {
+  signedBy: 'ca',
+  commonName: `system:node:${GIVEN_UP}`,
+  organizations: ['system:nodes'],
   usages: ['clientAuth'],
 }
 const BACKUP: MintedCertificate = {
@@ -49,7 +59,8 @@ const ANYBODY = { notApplicable: 'everybody may do everything there: no certific
 export default scenario({
   title: 'Stolen, reported, still valid',
   story: `A key was stolen and reported, and its certificate is on the revocation list. kube-apiserver has no way to be given a list, nor
-asks anybody: a certificate is good for as long as it says. etcd reads a list anew for each connection, compares serials alone, and asks
+asks anybody: a certificate is good for as long as it says, and a kubelet's makes the Node anew that an administrator
+deleted. etcd reads a list anew for each connection, compares serials alone, and asks
 neither who signed the list nor how old it is: whoever may write the file takes names off it, and one that is overdue keeps nobody out whom
 it does not name.`,
   refs: [
@@ -72,6 +83,20 @@ it does not name.`,
       },
       // Its end is the only revocation there is.
       twin: { through: { foothold: bearerOf('the same, of yesterday', { ...ADMIN, valid: 'until-yesterday' }) } },
+    },
+    {
+      id: 'node',
+      title: `a kubelet's certificate, after its Node was deleted: it makes another`,
+      foothold: bearerOf('a kubelet of a machine that was given up', KUBELET),
+      goal: { write: 'the Node that was deleted', placed: isBack },
+      expect: {
+        open: ANYBODY,
+        encrypted: ANYBODY,
+        kubeadm: { kind: 'through' },
+        hardened: { kind: 'through' },
+        'zero-trust': { kind: 'through' },
+      },
+      twin: { through: { foothold: bearerOf('the same, of yesterday', { ...KUBELET, valid: 'until-yesterday' }) } },
     },
     {
       id: 'etcd',
@@ -110,15 +135,36 @@ it does not name.`,
       twin: { through: { target: KNOWN } },
     },
   ],
-  prepare: (operator, { variant, target }) =>
-    variant === 'list-overdue'
-      ? operator.revoke({ isOverdue: true, ...(target === FORGOTTEN ? { names: 'nobody' } : {}) })
-      : operator.revoke(),
+  async prepare(operator, { variant, target }) {
+    if (variant === 'node') await giveUp(operator)
+    else if (variant !== 'list-overdue') await operator.revoke()
+    else await operator.revoke({ isOverdue: true, ...(target === FORGOTTEN ? { names: 'nobody' } : {}) })
+  },
   async attempt(world, variant) {
     if (variant === 'list-swapped' && !(await world.writeAsUser(LIST, await listOfAnotherCa()))) return []
     if (variant === 'apiserver') return secretByApi(world)
+    if (variant === 'node') {
+      await world.api({ path: NODES, body: node({ annotations: { note: world.mark } }) })
+      return []
+    }
     const etcd = await world.etcd(world.network.etcd[0] ?? '')
     await etcd.delete(secretKey(world.goal))
     return []
   },
 })
+
+function node(metadata: object): object {
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name: GIVEN_UP, ...metadata } }
+}
+
+/** An administrator takes a machine out of the cluster: `kubectl delete node` is all that there is to it. */
+async function giveUp(operator: Operator): Promise<void> {
+  await operator.create(NODES, node({}))
+  await operator.delete(`${NODES}/${GIVEN_UP}`)
+  operator.afterwards(() => operator.delete(`${NODES}/${GIVEN_UP}`))
+}
+
+async function isBack(operator: Operator, _: Staged, mark: string): Promise<boolean> {
+  const found = await operator.find(`${NODES}/${GIVEN_UP}`)
+  return found?.metadata.annotations?.['note'] === mark
+}

@@ -1,12 +1,15 @@
 /**
- * Three members under write load, of which one is killed (kill -9), two are, one loses its disk, or one is paused and wakes as what it
- * was, again and again: no acknowledged write is lost, no linearizable read is stale, everybody comes back by itself, and in the end all
+ * Three members under write load, of which one is killed (kill -9), two are, one loses its disk, one is paused and wakes as what it
+ * was, or one is cut off from the others and comes back, again and again: no acknowledged write is lost, no linearizable read is stale, everybody comes back by itself, and in the end all
  * three hold the same. A failure keeps the data directories.
  */
 import { rmSync } from 'node:fs'
+import { claimOctet, loopbackPlan, type AddressPlan, type OctetClaim } from '../../lib/cluster/addresses.ts'
 import { etcdClient } from '../../lib/etcd/client.ts'
 import { GrpcClient } from '../../lib/etcd/grpc-client.ts'
 import { KV, Maintenance } from '../../lib/etcd/rpc_pb.ts'
+import { Wire } from '../../lib/wire/control.ts'
+import type { Fault } from '../../lib/wire/fault.ts'
 import { MemberPlace, MemberProcess } from '../fidelity/etcd/member-process.ts'
 import { Random } from './random.ts'
 import { RegisterWriter, Violation } from './register-writer.ts'
@@ -14,6 +17,8 @@ import { RegisterWriter, Violation } from './register-writer.ts'
 export interface ClusterSoakResult {
   kills: number
   pauses: number
+  /** A member whose peers hear nothing of it, nor it of them, while clients still reach it. */
+  partitions: number
   /** Disks lost, each with its member killed. */
   wipes: number
   acknowledged: number
@@ -35,6 +40,13 @@ const MOST_WRITES_BETWEEN = 60
 const STALL_MS = 120_000
 const CALL_MS = 8000
 const MOST_PAUSE_MS = 2500
+/** The others elect another, and who is cut off asks its clients to wait. */
+const MOST_PARTITION_MS = 4000
+const PEER_PORT = 2380
+const SILENCE: readonly Fault[] = [
+  { kind: 'freeze', direction: 'toCallee' },
+  { kind: 'freeze', direction: 'toCaller' },
+]
 
 interface Member {
   name: string
@@ -44,31 +56,48 @@ interface Member {
   joins: boolean
 }
 
+const NAMES = ['m1', 'm2', 'm3']
+
+/** Members speak to each other by way of the range's own wire; clients reach them past it. */
 class Cluster {
   readonly members: Member[] = []
   readonly #flags: readonly string[]
+  readonly #claim: OctetClaim
+  readonly #plan: AddressPlan
+  readonly #wire: Wire
 
-  constructor(flags: readonly string[]) {
+  static async create(flags: readonly string[]): Promise<Cluster> {
+    const claim = await claimOctet()
+    const plan = loopbackPlan(claim.octet, NAMES)
+    const wire = await Wire.start(plan.hosts.map(({ name, face, back }) => ({ name, face, back })))
+    for (const name of NAMES) await wire.open(name, PEER_PORT)
+    return new Cluster(flags, claim, plan, wire)
+  }
+
+  private constructor(flags: readonly string[], claim: OctetClaim, plan: AddressPlan, wire: Wire) {
     this.#flags = flags
+    this.#claim = claim
+    this.#plan = plan
+    this.#wire = wire
   }
 
   async start(): Promise<void> {
-    for (const name of ['m1', 'm2', 'm3'])
+    for (const name of NAMES)
       this.members.push({ name, place: await MemberPlace.create(), process: undefined as never, joins: false })
     for (const member of this.members) this.launch(member)
     await Promise.all(this.members.map(({ process }) => process.serves()))
   }
 
   launch(member: Member): void {
-    const peers = this.members.map(({ name, place }) => `${name}=${place.fill('http://{peer}')}`)
-    member.process = new MemberProcess(member.place, [
+    const { face, back } = this.#plan.host(member.name)
+    const flags = [
       `--name=${member.name}`,
       '--data-dir={data}',
       '--listen-client-urls=http://{client}',
       '--advertise-client-urls=http://{client}',
-      '--listen-peer-urls=http://{peer}',
-      '--initial-advertise-peer-urls=http://{peer}',
-      `--initial-cluster=${peers.join(',')}`,
+      `--listen-peer-urls=http://${back}:${PEER_PORT}`,
+      `--initial-advertise-peer-urls=${this.#peerUrl(member)}`,
+      `--initial-cluster=${this.members.map((each) => `${each.name}=${this.#peerUrl(each)}`).join(',')}`,
       `--initial-cluster-state=${member.joins ? 'existing' : 'new'}`,
       '--heartbeat-interval=50',
       '--election-timeout=500',
@@ -78,12 +107,32 @@ class Cluster {
       // A db that grows without end is behind again by the time it has crossed.
       '--auto-compaction-retention=2s',
       ...this.#flags,
-    ])
+    ]
+    member.process = new MemberProcess(member.place, flags, { MTLS_RANGE_FACE: face })
+  }
+
+  #peerUrl({ name }: Member): string {
+    return `http://${this.#plan.host(name).face}:${PEER_PORT}`
+  }
+
+  /** Nothing that is sent between it and the others arrives, nor is it refused. */
+  async cutOff({ name }: Member): Promise<void> {
+    for (const link of [{ from: name }, { to: name }]) {
+      await this.#wire.fault(link, SILENCE)
+      await this.#wire.cut(link)
+    }
+  }
+
+  async reconnect({ name }: Member): Promise<void> {
+    for (const link of [{ from: name }, { to: name }]) {
+      await this.#wire.mend(link)
+      await this.#wire.cut(link)
+    }
   }
 
   /** As an administrator replaces a machine whose disk is gone: `etcdctl member remove`, `member add`, an empty disk. */
   async replace(member: Member): Promise<void> {
-    const peerUrl = member.place.fill('http://{peer}')
+    const peerUrl = this.#peerUrl(member)
     const others = this.members.filter((each) => each !== member)
     const endpoints = others.map(({ place }) => `http://127.0.0.1:${place.clientPort}`)
     const etcdctl = etcdClient({ endpoints, timeoutMs: CALL_MS })
@@ -112,6 +161,8 @@ class Cluster {
 
   async end(keep: boolean): Promise<void> {
     await Promise.all(this.members.map(({ process }) => process.process.kill()))
+    await this.#wire.stop()
+    await this.#claim.release()
     if (!keep) for (const { place } of this.members) place.remove()
   }
 }
@@ -119,8 +170,8 @@ class Cluster {
 export async function clusterSoak(options: ClusterSoakOptions): Promise<ClusterSoakResult> {
   const { kills, seed, flags = [], tell = () => {} } = options
   const random = new Random(seed)
-  const cluster = new Cluster(flags)
-  const result: ClusterSoakResult = { kills: 0, pauses: 0, wipes: 0, acknowledged: 0, reads: 0 }
+  const cluster = await Cluster.create(flags)
+  const result: ClusterSoakResult = { kills: 0, pauses: 0, partitions: 0, wipes: 0, acknowledged: 0, reads: 0 }
   const faults = { isOver: false }
   const writing = async (writer: RegisterWriter, at: number): Promise<void> => {
     const choices = new Random(seed * WRITERS + at)
@@ -158,7 +209,7 @@ export async function clusterSoak(options: ClusterSoakOptions): Promise<ClusterS
         if (result.kills < told + 20) continue
         told = result.kills
         tell(
-          `${result.kills} kills, ${result.pauses} pauses, ${result.wipes} disks lost, ${result.acknowledged} writes`,
+          `${result.kills} kills, ${result.pauses} pauses, ${result.partitions} partitions, ${result.wipes} disks lost, ${result.acknowledged} writes`,
         )
       }
     })()
@@ -186,6 +237,13 @@ async function fault(cluster: Cluster, random: Random, result: ClusterSoakResult
     await new Promise((resolve) => setTimeout(resolve, random.below(MOST_PAUSE_MS)))
     hit.process.process.child.kill('SIGCONT')
     result.pauses += 1
+    return
+  }
+  if (random.chance(0.15)) {
+    await cluster.cutOff(hit)
+    await new Promise((resolve) => setTimeout(resolve, random.below(MOST_PARTITION_MS)))
+    await cluster.reconnect(hit)
+    result.partitions += 1
     return
   }
   const others = cluster.members.filter((member) => member !== hit)

@@ -212,9 +212,9 @@ async function main(): Promise<void> {
   conclude(`${kills} kills, ${disturbances} disturbances, ${acknowledged} writes acknowledged`, failure)
 }
 
-function tellCluster({ kills, pauses, wipes, acknowledged, reads, failure }: ClusterSoakResult): void {
+function tellCluster({ kills, pauses, partitions, wipes, acknowledged, reads, failure }: ClusterSoakResult): void {
   conclude(
-    `${kills} kills, ${pauses} pauses, ${wipes} disks lost, ${acknowledged} writes acknowledged, ${reads} reads`,
+    `${kills} kills, ${pauses} pauses, ${partitions} partitions, ${wipes} disks lost, ${acknowledged} writes acknowledged, ${reads} reads`,
     failure,
   )
 }

@@ -12,8 +12,8 @@ const CA = '/etc/kubernetes/pki/etcd/ca.crt'
 
 const CLIENT_CRL = '/etc/kubernetes/pki/etcd/clients.crl'
 
-/** So that a run fills it in seconds. */
-const SMALL_QUOTA_BYTES = '8388608'
+/** So that a run fills it in a second. */
+const SMALL_QUOTA_BYTES = '1048576'
 
 const CLIENT_URLS = ['listen-client-urls', 'advertise-client-urls']
 const PEER_URLS = ['listen-peer-urls', 'initial-advertise-peer-urls', 'initial-cluster']

@@ -55,7 +55,7 @@ const SUITES =
 
 /** What dropping each control of `hardened` changes. */
 const DROPPED: Readonly<Record<string, readonly string[]>> = {
-  'etcd-quota-backend-bytes': ['etcd (etcd-1): + --quota-backend-bytes=8388608'],
+  'etcd-quota-backend-bytes': ['etcd (etcd-1): + --quota-backend-bytes=1048576'],
   'retired-ca-removed': [
     'kube-apiserver: - --client-ca-file=/etc/kubernetes/pki/ca.crt',
     'kube-apiserver: + --client-ca-file=/etc/kubernetes/pki/client-ca-bundle.crt',
