@@ -74,8 +74,8 @@ t.test('kubectl', { skip: kubectl ? false : 'no kubectl >= 1.29 is installed' },
 
   await t.test('get', async (t) => {
     t.equal(
-      await ask('wait', '--for=condition=Ready', 'pod/web', '-n', 'shop', '--timeout=15s'),
-      'pod/web condition met',
+      await ask('wait', '--for=condition=Ready', 'pod/web', 'pod/database', '-n', 'shop', '--timeout=15s'),
+      'pod/web condition met\npod/database condition met',
     )
     const nodes = await table('get', 'nodes')
     t.strictSame(
