@@ -1,7 +1,7 @@
 /** etcd's own protocol in the hands of somebody who verifies nobody. */
 import { etcdClient, type EtcdClient } from '../etcd/client.ts'
+import { GrpcError, type GrpcCode } from '../etcd/grpc-status.ts'
 import type { Member } from '../etcd/rpc_pb.ts'
-import { GrpcError } from '../etcd/grpc-status.ts'
 import { refusalFacts, type Caller } from './request.ts'
 import { sealedBy } from './sealed-value.ts'
 import type { Loot, Observation } from './world.ts'
@@ -48,14 +48,9 @@ export async function etcdThief(baseUrl: string, caller: Caller): Promise<EtcdTh
     }
   }
   const change = async (act: (client: EtcdClient) => Promise<bigint>): Promise<Changed> => {
-    let refused = ''
-    const id = await attempt((etcd) =>
-      act(etcd).catch((error: Error) => {
-        refused = error.message
-        throw error
-      }),
-    )
-    return id === undefined ? { refused } : { id }
+    let asked: Promise<bigint> | undefined
+    await attempt((etcd) => (asked = act(etcd)))
+    return changed(asked!)
   }
   return {
     async range(prefix) {
@@ -94,6 +89,14 @@ export async function etcdThief(baseUrl: string, caller: Caller): Promise<EtcdTh
   }
 }
 
+/** The member, or the words of whoever refused. */
+export function changed(asked: Promise<bigint>): Promise<Changed> {
+  return asked.then(
+    (id) => ({ id }),
+    (error: Error) => ({ refused: error.message }),
+  )
+}
+
 /** Asks for a change of members until they have heard enough of each other; undefined where etcd has another reason. */
 export async function patiently(ask: () => Promise<Changed>): Promise<bigint | undefined> {
   const end = performance.now() + PATIENCE_MS
@@ -105,8 +108,12 @@ export async function patiently(ask: () => Promise<Changed>): Promise<bigint | u
   }
 }
 
-/** What etcd itself says no to, in its own words, or how the connection was refused. */
-function refusedBy(error: unknown, remote: string): Observation {
-  const isEtcds = error instanceof GrpcError && error.message.startsWith('etcdserver: ')
+/** Codes by which etcd judges what it was asked. Of the others it could not answer: no leader, a time-out. */
+const VERDICTS: readonly GrpcCode[] = ['InvalidArgument', 'PermissionDenied', 'Unauthenticated', 'FailedPrecondition']
+
+/** What etcd itself says no to, in its own words, or how the call failed otherwise. */
+export function refusedBy(error: unknown, remote: string): Observation {
+  const isEtcds =
+    error instanceof GrpcError && error.message.startsWith('etcdserver: ') && VERDICTS.includes(error.code)
   return isEtcds ? { remote, layer: 'app', code: error.code, text: error.message } : refusalFacts(error, remote)
 }

@@ -2,7 +2,7 @@
  * stolen etcd key  --member add-->  etcd  --the whole log-->  a member that nobody runs
  *                  --member remove, member remove, member add-->  etcd, of which a majority is nobody
  */
-import { patiently } from '../../lib/attacker/etcd.ts'
+import { changed, patiently } from '../../lib/attacker/etcd.ts'
 import { learn } from '../../lib/attacker/raft-learner.ts'
 import type { Loot, World } from '../../lib/attacker/world.ts'
 import type { Operator } from '../../lib/cluster/operator.ts'
@@ -83,20 +83,12 @@ certificate stands in the way.`,
 
 /** Where no member is. */
 const SPARE_URL = 'https://127.0.0.1:2390'
-const SETTLED_WITHIN_MS = 15_000
-const LOOK_MS = 250
 
 /** An administrator changes the members, and changes them back: a cluster that began a moment ago lets nobody do that yet. */
-async function settle(operator: Operator): Promise<void> {
-  const end = performance.now() + SETTLED_WITHIN_MS
-  for (;;) {
-    try {
-      return await operator.store.removeMember(await operator.store.addMember([SPARE_URL], { isLearner: true }))
-    } catch (error) {
-      if (performance.now() > end) throw error
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
-    }
-  }
+async function settle({ store }: Operator): Promise<void> {
+  const spare = await patiently(() => changed(store.addMember([SPARE_URL], { isLearner: true })))
+  if (spare === undefined) throw new Error('an administrator may not add a member')
+  await store.removeMember(spare)
 }
 
 /** etcd takes no change of members that leaves it without quorum (--strict-reconfig-check), but for one: the second member of one. */
