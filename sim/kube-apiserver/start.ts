@@ -22,7 +22,7 @@ import { KubeletLink } from './kubelet-link/kubelet-link.ts'
 import { NonResourcePaths } from './non-resource-paths.ts'
 import { assertOptions, authorizationModes, DEFAULT_SERVICE_RANGE, StartRefusal } from './options.ts'
 import { Pipeline } from './pipeline.ts'
-import { STORED_RESOURCES } from './registry/resources.ts'
+import { findResource, STORED_RESOURCES } from './registry/resources.ts'
 import { servingCertificates } from './serving-certificates.ts'
 import { ApiServer } from './server.ts'
 import type { ServerVersion } from './server-version.ts'
@@ -34,6 +34,7 @@ import { WatchCache } from './storage/watch-cache.ts'
 import { assertHttp2Suites, servingPolicy } from './tls-options.ts'
 
 /** Gate ConstrainedImpersonation is on since this minor version. */
+const NAMESPACES = findResource('', 'v1', 'namespaces')!
 const CONSTRAINED_SINCE = 36
 
 /** Starts serving. Throws a StartRefusal with the real text. */
@@ -74,7 +75,13 @@ export async function startServer(flags: FlagSet, version: ServerVersion): Promi
   let bootstrapped = false
   const admission = createAdmission(
     { enable: flags.list('enable-admission-plugins'), disable: flags.list('disable-admission-plugins') },
-    { objects: cache, authorize, minorVersion: version.minor, podSecurity },
+    {
+      objects: cache,
+      authorize,
+      hasNamespace: async (name) => (await store.get(NAMESPACES, '', name)) !== undefined,
+      minorVersion: version.minor,
+      podSecurity,
+    },
   )
   const serviceRange = flags.string('service-cluster-ip-range').split(',')[0] || DEFAULT_SERVICE_RANGE
   const context = { store, cache, admission, serviceRange }

@@ -8,9 +8,9 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2'
-import { MAX_SESSION_MEMORY_MB } from '../../../lib/settings/http2-memory.ts'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { MAX_SESSION_MEMORY_MB } from '../../../lib/settings/http2-memory.ts'
 import type { Caller } from '../grpc/call.ts'
 import { GRPC_HEAD, type GrpcHead, type GrpcServer } from '../grpc/server.ts'
 import { corsHeaders } from './access.ts'

@@ -107,6 +107,8 @@ export function inertPlugins(settings: AdmissionSettings): string[] {
  * validation, then `validate`; a delete goes through both once the object was found. `undefined` lets it pass.
  */
 export interface Admission {
+  /** Before a create is judged: plugins wait for what their cache has not heard of yet. */
+  ready(admission: AdmissionRequest): Promise<void>
   /** Plugins change `admission.object` in place. What a role grants is checked last, as the registry of the real one does. */
   mutate(admission: AdmissionRequest): AdmissionRefusal | undefined
   validate(admission: AdmissionRequest): AdmissionRefusal | undefined
@@ -116,6 +118,9 @@ export function createAdmission(settings: AdmissionSettings, context: AdmissionC
   const on = new Set(enabledPlugins(settings))
   const plugins = SIMULATED.filter((plugin) => on.has(plugin.name))
   return {
+    ready: async (admission) => {
+      for (const plugin of plugins) await plugin.ready?.(admission, context)
+    },
     mutate: (admission) =>
       firstOf(plugins, (plugin) => plugin.mutate?.(admission, context)) ?? refuseEscalation(admission, context),
     validate: (admission) => firstOf(plugins, (plugin) => plugin.validate?.(admission, context)),

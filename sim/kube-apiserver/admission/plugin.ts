@@ -34,6 +34,8 @@ export interface AdmissionRefusal {
 export interface AdmissionContext {
   objects: ObjectCache
   authorize: Authorize
+  /** The store's own word on a namespace; absent where there is nothing behind `objects`. */
+  hasNamespace?: (name: string) => Promise<boolean>
   /** Minor version that the server stands for; 36 where nobody says. */
   minorVersion?: number
   /** Defaults and exemptions of Pod Security; without them it is up to the namespaces' labels. */
@@ -44,6 +46,8 @@ type Judge = (admission: AdmissionRequest, context: AdmissionContext) => Admissi
 
 export interface AdmissionPlugin {
   name: string
+  /** Waits for a cache that is behind, before `mutate` of a create. */
+  ready?: (admission: AdmissionRequest, context: AdmissionContext) => Promise<void>
   /** May change the object; before the registry validates it. */
   mutate?: Judge
   /** Sees the object as it would be stored. */

@@ -123,5 +123,5 @@ function podCall(call: ApiCall, name: string): ApiCall {
 }
 
 function withoutAdmission(context: RegistryContext): RegistryContext {
-  return { ...context, admission: { mutate: () => undefined, validate: () => undefined } }
+  return { ...context, admission: { ready: async () => {}, mutate: () => undefined, validate: () => undefined } }
 }

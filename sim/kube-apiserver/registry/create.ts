@@ -6,16 +6,13 @@ import { admissionRequest, assertAdmitted } from './api-call.ts'
 import type { Answer, ApiCall, RegistryContext } from './api-call.ts'
 import { metadataErrors, newMetadata } from './metadata.ts'
 import { strictErrorsOf } from './field-validation.ts'
-import { untilNamespaceSeen } from './namespace-seen.ts'
 import { decodeBody } from './request-body.ts'
 import { errorResourceOf } from './resource.ts'
 import type { Resource } from './resource.ts'
-import { findResource } from './resources.ts'
 import { allocateServiceAddresses } from './service-addresses.ts'
 import { createOptions } from './write-options.ts'
 
 const NAME_TRIES = 8
-const NAMESPACES = findResource('', 'v1', 'namespaces')!
 
 export async function createObject(call: ApiCall, context: RegistryContext): Promise<Answer> {
   const { resource, query } = call
@@ -47,20 +44,19 @@ export async function createDecoded(
 
 async function createOnce(
   call: ApiCall,
-  context: RegistryContext,
+  { store, cache, admission, serviceRange }: RegistryContext,
   object: KubeObject,
   dryRun: boolean,
 ): Promise<KubeObject | undefined> {
   const { resource, info } = call
-  const { store, cache, admission, serviceRange } = context
   const { strategy } = resource
   object.metadata = newMetadata(
     object.metadata,
     namespaceFor(resource, object, info.namespace),
     strategy.hasGeneration === true,
   )
-  if (resource.namespaced) await untilNamespaceSeen(context, NAMESPACES, info.namespace)
   const asked = admissionRequest(call, 'CREATE', { object })
+  await admission.ready(asked)
   assertAdmitted(admission.mutate(asked))
   strategy.prepareCreate?.(object, call.user)
   const errors = [...metadataErrors(object, resource), ...(strategy.validate?.(object) ?? [])]

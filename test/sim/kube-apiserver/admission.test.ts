@@ -12,10 +12,6 @@ import { forbiddenNodeLabels } from '../../../sim/kube-apiserver/admission/node-
 import type { AdmissionRefusal, AdmissionRequest } from '../../../sim/kube-apiserver/admission/plugin.ts'
 import { requestInfo } from '../../../sim/kube-apiserver/authorization/request-info.ts'
 import { recordedWorld } from '../../fidelity/kube-apiserver/recorded-world.ts'
-import { untilNamespaceSeen } from '../../../sim/kube-apiserver/registry/namespace-seen.ts'
-import { findResource } from '../../../sim/kube-apiserver/registry/resources.ts'
-import type { ObjectStore } from '../../../sim/kube-apiserver/storage/object-store.ts'
-import type { WatchCache } from '../../../sim/kube-apiserver/storage/watch-cache.ts'
 
 const ADMIN: User = { username: 'kubernetes-admin', groups: ['kubeadm:cluster-admins', 'system:authenticated'] }
 const NODE: User = { username: 'system:node:worker-1', groups: ['system:nodes', 'system:authenticated'] }
@@ -131,32 +127,41 @@ t.test('NamespaceLifecycle', async (t) => {
 })
 
 t.test('a namespace that the cache has not heard of yet', async (t) => {
-  const namespaces = findResource('', 'v1', 'namespaces')!
-  const world = (seenAtLook: number, isStored: boolean) => {
-    const asked: string[] = []
+  const asked = create('/api/v1/namespaces/new/configmaps', configMap())
+  const world = (seenAtLook: number, isStored: boolean, disable: string[] = []) => {
+    const { objects, authorize } = recordedWorld()
+    const questions: string[] = []
     let looks = 0
-    const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'new' } }
-    const cache = { get: () => ((looks += 1) >= seenAtLook ? object : undefined) } as unknown as WatchCache
-    const get = async (_: unknown, __: string, name: string) => {
-      asked.push(name)
-      // By then it is a matter of moments.
-      seenAtLook = looks + 2
-      return isStored ? { object } : undefined
+    const see = objects.get.bind(objects)
+    objects.get = (resource, namespace, name) => {
+      if (resource !== 'namespaces') return see(resource, namespace, name)
+      const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }
+      return (looks += 1) >= seenAtLook ? object : undefined
     }
-    return { cache, store: { get } as unknown as ObjectStore, asked, seen: () => looks >= seenAtLook }
+    const hasNamespace = async (name: string): Promise<boolean> => {
+      questions.push(name)
+      // By then it is a matter of moments.
+      if (isStored) seenAtLook = looks + 2
+      return isStored
+    }
+    const admission = createAdmission({ enable: [], disable }, { objects, authorize, hasNamespace })
+    return { admission, questions, looks: () => looks }
   }
   const soon = world(3, true)
-  await untilNamespaceSeen(soon, namespaces, 'new')
-  t.ok(soon.seen())
-  t.strictSame(soon.asked, [], 'a moment of patience is enough')
+  await soon.admission.ready(asked)
+  t.equal(soon.admission.mutate(asked), undefined)
+  t.strictSame(soon.questions, [], 'a moment of patience is enough')
   const late = world(Infinity, true)
-  await untilNamespaceSeen(late, namespaces, 'new')
-  t.strictSame(late.asked, ['new'], 'the store knows better than the cache')
-  t.ok(late.seen(), 'which is waited for')
+  await late.admission.ready(asked)
+  t.strictSame(late.questions, ['new'], 'the store knows better than the cache')
+  t.equal(late.admission.mutate(asked), undefined, 'which is waited for')
   const nowhere = world(Infinity, false)
-  await untilNamespaceSeen(nowhere, namespaces, 'new')
-  t.strictSame(nowhere.asked, ['new'])
-  t.notOk(nowhere.seen())
+  await nowhere.admission.ready(asked)
+  t.strictSame(nowhere.questions, ['new'])
+  t.match(told(nowhere.admission.mutate(asked)), [404])
+  const off = world(Infinity, false, ['NamespaceLifecycle'])
+  await off.admission.ready(asked)
+  t.equal(off.looks(), 0, 'who does not ask does not wait')
 })
 
 t.test('which labels a node may set on itself', async (t) => {
