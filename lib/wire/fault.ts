@@ -17,6 +17,12 @@ export type Fault =
   /** A change of TLS records, on connections seen from their first byte. */
   | { kind: 'tamper'; direction: Direction; edit: Edit }
 
+/** A link on which nothing moves, and nothing ends. */
+export const FROZEN: readonly Fault[] = [
+  { kind: 'freeze', direction: 'toCallee' },
+  { kind: 'freeze', direction: 'toCaller' },
+]
+
 /** The record that an edit is about: the n-th (from 0) of its type, or of all. */
 export interface RecordChoice {
   /** As `RECORD_TYPE` counts; at TLS 1.3 all that is sealed is application data. */

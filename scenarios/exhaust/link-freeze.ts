@@ -7,16 +7,12 @@ import { onPathWith } from '../../lib/scenario/footholds.ts'
 import { NO_QUORUM } from '../../lib/scenario/peer-goals.ts'
 import { scenario, type Expectation } from '../../lib/scenario/scenario.ts'
 import { emptySecret, staleView } from '../../lib/scenario/stale-kubelet.ts'
-import type { Fault } from '../../lib/wire/fault.ts'
+import { FROZEN } from '../../lib/wire/fault.ts'
 
 const KUBELET: LinkName = { from: 'worker-2', to: 'control-plane-1' }
 const PEERS: LinkName = { port: 2380 }
 const PEERS_OF_ONE: LinkName = { to: 'etcd-1', port: 2380 }
 
-const FROZEN: readonly Fault[] = [
-  { kind: 'freeze', direction: 'toCallee' },
-  { kind: 'freeze', direction: 'toCaller' },
-]
 const [ON, ONCE] = ['for as long as it takes', 'for a moment']
 
 const THROUGH: Expectation = { kind: 'through' }
