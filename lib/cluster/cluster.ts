@@ -247,7 +247,10 @@ export class Cluster {
     })
   }
 
-  /** `etcd on etcd-1 ended (SIGKILL)`, with the last line of its log where it went by itself, for a process that has died, besides those whose last words match; undefined while all live. */
+  /**
+   * `etcd on etcd-1 ended (SIGKILL)`, with the last line of its log where it went by itself, for a process that has died, besides
+   * those whose last words match; undefined while all live.
+   */
   firstDead(besides?: RegExp): string | undefined {
     const dead = this.processes.find((each) => each.exited !== undefined && !besides?.test(each.lastWords))
     const last = dead?.exited?.signal ? '' : `: ${dead?.lastWords.split('\n').at(-1) ?? ''}`

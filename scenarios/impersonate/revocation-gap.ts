@@ -4,10 +4,10 @@
 import { dirname } from 'node:path'
 import type { MintedCertificate } from '../../lib/attacker/foothold.ts'
 import { secretByApi, secretKey } from '../../lib/attacker/reach-goal.ts'
-import { NOTHING_STOLEN } from '../../lib/scenario/etcd-thief.ts'
 import type { Operator } from '../../lib/cluster/operator.ts'
+import { NOTHING_STOLEN } from '../../lib/scenario/etcd-thief.ts'
 import { bearerOf } from '../../lib/scenario/footholds.ts'
-import { scenario, type Expectation, type Staged } from '../../lib/scenario/scenario.ts'
+import { scenario, type Expectation, type Staged, type Variant } from '../../lib/scenario/scenario.ts'
 import { issue } from '../../lib/x509/issue.ts'
 import { revocationList } from '../../lib/x509/odd.ts'
 import { pemBlocks } from '../../lib/x509/pem.ts'
@@ -55,14 +55,20 @@ async function listOfAnotherCa(): Promise<Buffer> {
 }
 
 const ANYBODY = { notApplicable: 'everybody may do everything there: no certificate is needed' }
+const AT_THE_API: Variant['expect'] = {
+  open: ANYBODY,
+  encrypted: ANYBODY,
+  kubeadm: { kind: 'through' },
+  hardened: { kind: 'through' },
+  'zero-trust': { kind: 'through' },
+}
 
 export default scenario({
   title: 'Stolen, reported, still valid',
   story: `A key was stolen and reported, and its certificate is on the revocation list. kube-apiserver has no way to be given a list, nor
-asks anybody: a certificate is good for as long as it says, and a kubelet's makes the Node anew that an administrator
-deleted. etcd reads a list anew for each connection, compares serials alone, and asks
-neither who signed the list nor how old it is: whoever may write the file takes names off it, and one that is overdue keeps nobody out whom
-it does not name.`,
+asks anybody: a certificate is good for as long as it says, and a kubelet's makes the Node anew that an administrator deleted. etcd reads a
+list anew for each connection, compares serials alone, and asks neither who signed the list nor how old it is: whoever may write the file
+takes names off it, and one that is overdue keeps nobody out whom it does not name.`,
   refs: [
     'etcd --client-crl-file, client/pkg/transport/listener_tls.go (checkCRL)',
     'Trail of Bits 2019: no certificate revocation (kubernetes/kubernetes#81111)',
@@ -74,13 +80,7 @@ it does not name.`,
       title: `an administrator's certificate, at kube-apiserver`,
       foothold: bearerOf('a revoked certificate', ADMIN),
       goal: { read: 'secret' },
-      expect: {
-        open: ANYBODY,
-        encrypted: ANYBODY,
-        kubeadm: { kind: 'through' },
-        hardened: { kind: 'through' },
-        'zero-trust': { kind: 'through' },
-      },
+      expect: AT_THE_API,
       // Its end is the only revocation there is.
       twin: { through: { foothold: bearerOf('the same, of yesterday', { ...ADMIN, valid: 'until-yesterday' }) } },
     },
@@ -89,13 +89,7 @@ it does not name.`,
       title: `a kubelet's certificate, after its Node was deleted: it makes another`,
       foothold: bearerOf('a kubelet of a machine that was given up', KUBELET),
       goal: { write: 'the Node that was deleted', placed: isBack },
-      expect: {
-        open: ANYBODY,
-        encrypted: ANYBODY,
-        kubeadm: { kind: 'through' },
-        hardened: { kind: 'through' },
-        'zero-trust': { kind: 'through' },
-      },
+      expect: AT_THE_API,
       twin: { through: { foothold: bearerOf('the same, of yesterday', { ...KUBELET, valid: 'until-yesterday' }) } },
     },
     {

@@ -329,9 +329,8 @@ t.test('a program is started packed, unless a checkout was compiled since', asyn
 })
 
 t.test('V8 takes the code that a program was packed with', async (t) => {
-  for (const program of ['attacker', 'wire']
-    .map((name) => `lib/${name}`)
-    .concat(Object.keys(TABLES).map((name) => `sim/${name}`))) {
+  const programs = ['lib/attacker', 'lib/wire', 'sim/etcd', ...Object.keys(TABLES).map((name) => `sim/${name}`)]
+  for (const program of programs) {
     const folder = join(import.meta.dirname, '../../..', program)
     const text = readFileSync(join(folder, 'main.bundle'), 'latin1')
     const cachedData = readFileSync(join(folder, `main.${process.version}.code`))
