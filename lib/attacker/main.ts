@@ -2,9 +2,12 @@
  * The attacker's process. It was started so that it can read its foothold and this code, nothing else; it hears what to
  * attempt over IPC, and answers with what it got hold of and what it saw.
  */
+import { optimizeLate } from '../settings/optimize-late.ts'
 import { encodeLoot, type FromAttacker, type ToAttacker } from './range-channel.ts'
 import { createWorld, type AnswerWaiter } from './create-world.ts'
 import type { Observation } from './world.ts'
+
+optimizeLate()
 
 const folder = process.argv[2] ?? ''
 const waiting = new Map<number, AnswerWaiter>()

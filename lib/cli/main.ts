@@ -3,8 +3,11 @@
 import { Command, CommanderError } from 'commander'
 import { machineFault } from '../cluster/machine-fault.ts'
 import { COMPONENTS } from '../posture/component.ts'
+import { optimizeLate } from '../settings/optimize-late.ts'
 import { packageVersion } from '../settings/package-root.ts'
 import { EXIT } from './exit.ts'
+
+optimizeLate()
 
 const program = new Command('mtls-range')
   .description('A firing range for the TLS that holds a Kubernetes cluster together.')

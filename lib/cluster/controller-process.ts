@@ -13,6 +13,7 @@ import { klog, klogS } from '../kube/klog.ts'
 import { readKubeconfig, type Kubeconfig } from '../kube/kubeconfig.ts'
 import { LeaderElector } from '../kube/leader-election.ts'
 import type { FlagSet } from '../settings/flag-set.ts'
+import { optimizeLate } from '../settings/optimize-late.ts'
 import { FlagError, parsePflags } from '../settings/pflag.ts'
 import type { FlagTable } from '../settings/table.ts'
 import { insecureSuiteWarnings, policyFromFlags } from '../tls/go-settings.ts'
@@ -53,6 +54,7 @@ const DEFAULT_VERSION = 'v1.36.3'
 const LOOKUP = 'fieldSelector=metadata.name%3Dextension-apiserver-authentication'
 
 export async function runController(program: ControllerProgram): Promise<void> {
+  optimizeLate()
   witnessAs(program.name)
   followLifeline()
   const version = (process.env['MTLS_RANGE_VERSION'] || DEFAULT_VERSION).replace(/^v?/, 'v')

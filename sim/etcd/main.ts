@@ -9,6 +9,7 @@ import { witnessAs } from '../../lib/cluster/witness.ts'
 import { WAL_FOLDER, WalError } from '../../lib/etcd/wal-read.ts'
 import type { FlagSet } from '../../lib/settings/flag-set.ts'
 import { parseGoFlags } from '../../lib/settings/go-flag.ts'
+import { optimizeLate } from '../../lib/settings/optimize-late.ts'
 import { FlagError } from '../../lib/settings/pflag.ts'
 import { ConfigError, hostOf, settingsOf, ValueError, type EtcdSettings } from './config.ts'
 import { Panic } from './backend/panic.ts'
@@ -29,6 +30,7 @@ import { tokenProviderOf } from './settings/token-options.ts'
 import { readTlsFile } from './tls-files.ts'
 import { ETCD_VERSION } from './version.ts'
 
+optimizeLate()
 witnessAs('etcd')
 followLifeline()
 

@@ -2,12 +2,14 @@
 import { followLifeline } from '../../lib/cluster/lifeline.ts'
 import { witnessAs } from '../../lib/cluster/witness.ts'
 import { klog, klogS } from '../../lib/kube/klog.ts'
+import { optimizeLate } from '../../lib/settings/optimize-late.ts'
 import { FlagError, parsePflags } from '../../lib/settings/pflag.ts'
 import { FLAGS } from './flags.ts'
 import { StartRefusal } from './options.ts'
 import { serverVersion } from './server-version.ts'
 import { startServer } from './start.ts'
 
+optimizeLate()
 witnessAs('kube-apiserver')
 followLifeline()
 

@@ -8,6 +8,7 @@ import { witnessAs } from '../../lib/cluster/witness.ts'
 import type { KubeClient } from '../../lib/kube/client.ts'
 import type { Kubeconfig } from '../../lib/kube/kubeconfig.ts'
 import { klogS } from '../../lib/kube/klog.ts'
+import { optimizeLate } from '../../lib/settings/optimize-late.ts'
 import { FlagError, parsePflags } from '../../lib/settings/pflag.ts'
 import { pemBlocks } from '../../lib/x509/pem.ts'
 import { apiCredential } from './certificate/api-credential.ts'
@@ -25,6 +26,7 @@ import { SettingsError, SettingsPanic } from './validation.ts'
 
 const DEFAULT_VERSION = 'v1.36.3'
 
+optimizeLate()
 witnessAs('kubelet')
 followLifeline()
 

@@ -1,5 +1,6 @@
 /** Command lines as the real components read them. Rows with an `id` were recorded from the real ones. */
 import t from 'tap'
+import { spawnSync } from 'node:child_process'
 import { readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Script } from 'node:vm'
@@ -336,4 +337,25 @@ t.test('V8 takes the code that a program was packed with', async (t) => {
     const cachedData = readFileSync(join(folder, `main.${process.version}.code`))
     t.equal(new Script(text, { cachedData }).cachedDataRejected, false, program)
   }
+})
+
+t.test('V8 takes what it is told to leave for later, and without a word', async (t) => {
+  const module = JSON.stringify(new URL('../../../lib/settings/optimize-late.js', import.meta.url).href)
+  const hot = 'let sum = 0; const add = (n) => { sum += n % 7 }; for (let n = 0; n < 2e4; n += 1) add(n)'
+  const optimizedIn = (before: string): boolean => {
+    const script = `${before}; ${hot}; console.log(String(%GetOptimizationStatus(add)))`
+    const words = ['--allow-natives-syntax', '--no-concurrent-recompilation', '--input-type=module', '--eval', script]
+    const { stdout, stderr } = spawnSync(process.execPath, words, {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] },
+    })
+    t.equal(stderr, '')
+    // V8's OptimizationStatus::kOptimized (runtime.h).
+    return (Number(stdout) & (1 << 4)) !== 0
+  }
+  const told = optimizedIn(`import { optimizeLate } from ${module}; optimizeLate()`)
+  // Other versions weigh a loop of one function differently.
+  if (!process.version.startsWith('v20.')) return
+  t.equal(optimizedIn(''), true, 'the function is hot enough for a V8 that nobody told')
+  t.equal(told, false)
 })
