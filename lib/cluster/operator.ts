@@ -1,7 +1,7 @@
 /** The honest administrator of a range: plants canaries, looks what became of them, and does an administrator's work. */
 import { etcdClient, type EtcdClient } from '../etcd/client.ts'
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { execOverWebSocket, type ExecResult } from '../kube/exec-websocket.ts'
 import { KubeClient, StatusError, type KubeReply } from '../kube/client.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
@@ -307,6 +307,15 @@ export class Operator {
     const before = readFileSync(file)
     this.afterwards(() => writeFileSync(file, before))
     writeFileSync(file, text)
+  }
+
+  /** Puts a file on a host where there was none, until the goal is taken away. */
+  placeFile(host: string, path: string, text: string, mode: number): void {
+    const file = this.#pathOn(host, path)
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
+    writeFileSync(file, text, { flag: 'wx', mode: 0o600 })
+    this.afterwards(() => rmSync(file, { force: true }))
+    chmodSync(file, mode)
   }
 
   /** Starts a program on a machine; it runs until the goal is taken away. */
