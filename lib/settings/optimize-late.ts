@@ -9,7 +9,7 @@ const NODE_MAJOR = Number(process.versions.node.split('.')[0])
 /** Where these flags are known to V8, which writes a line to stderr about one that it does not know. */
 const [FIRST_TRIED, LAST_TRIED] = [20, 26]
 
-/** undici's parser of HTTP is one WebAssembly function: TurboFan takes 85 ms for it in each process, the baseline compiler's code does. */
+/** undici's parser of HTTP is one WebAssembly function: TurboFan takes 85 ms for it in each process that uses it, the baseline compiler's code does. */
 const BASELINE_WASM = '--liftoff-only'
 /** Nine times the default. */
 const LATE_BEFORE_22 = ['--interrupt-budget=600000']

@@ -1,11 +1,8 @@
 /** The wire's process: carries what the range tells it to, and lives no longer than the range's end of the channel. */
 import { Socket } from 'node:net'
-import { optimizeLate } from '../settings/optimize-late.ts'
 import { Carrier } from './carrier.ts'
 import { CONTROL_FD, lines, parseQuestion, type Answer, type Commands, type Question } from './messages.ts'
 import { errorCode } from './wire-error.ts'
-
-optimizeLate()
 
 const descriptor = Number(process.env[CONTROL_FD] ?? Number.NaN)
 if (!Number.isInteger(descriptor)) {
